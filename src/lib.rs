@@ -1,1 +1,3 @@
 //! Tidewatch.
+pub mod record;
+pub mod window;

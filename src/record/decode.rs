@@ -1,0 +1,323 @@
+//! Records into rows of fields. Never fails as a whole: what cannot be read becomes a reject of its own.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize,
+    de::{DeserializeSeed, Deserializer as _, SeqAccess, Visitor},
+};
+
+use super::{Field, FieldPaths, Reject, RejectReason, RowSplit, RowSplitter};
+
+/// How the records of a source are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One object per record, an array of objects, or newline-delimited objects.
+    Json,
+    /// Rows of cells.
+    Delimited {
+        /// The byte between cells: `,` or a tab.
+        delimiter: u8,
+        /// The names of the cells; `None` when each partition starts with a header row.
+        columns: Option<Vec<String>>,
+    },
+}
+
+impl Format {
+    /// How a stream of this format is cut into records.
+    pub fn row_split(&self) -> RowSplit {
+        match self {
+            Self::Json => RowSplit::Newline,
+            Self::Delimited { .. } => RowSplit::Quoted,
+        }
+    }
+
+    /// True when the first row of each partition names the columns.
+    pub fn has_header(&self) -> bool {
+        matches!(self, Self::Delimited { columns: None, .. })
+    }
+}
+
+/// Reads records of one format, keeping only the fields somebody asked for.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    format: Format,
+    paths: FieldPaths,
+    /// Cell index -> field index, for delimited formats.
+    cells: Vec<Option<usize>>,
+}
+
+/// The columns of a delimited format lack a field that a monitor needs.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the columns lack `{missing}`; they are: {}", columns.join(", "))]
+pub struct FormatError {
+    /// The field that was asked for.
+    pub missing: String,
+    /// The columns there are.
+    pub columns: Vec<String>,
+}
+
+impl Decoder {
+    /// A decoder for `format` that reads `paths`.
+    pub fn new(format: Format, paths: FieldPaths) -> Self {
+        let cells = match &format {
+            Format::Delimited { columns: Some(columns), .. } => Self::cells(columns, &paths),
+            _ => Vec::new(),
+        };
+        Self { format, paths, cells }
+    }
+
+    fn cells(columns: &[String], paths: &FieldPaths) -> Vec<Option<usize>> {
+        columns.iter().map(|column| paths.names().iter().position(|path| path == column)).collect()
+    }
+
+    /// Takes the header row of a partition. Fields that it lacks are read as missing from then on.
+    pub fn set_header(&mut self, header: &[u8]) -> Result<(), FormatError> {
+        let Format::Delimited { delimiter, columns: None } = self.format else { return Ok(()) };
+        let header = header.strip_prefix(b"\xef\xbb\xbf").unwrap_or(header);
+        let columns: Vec<String> =
+            split_cells(header, delimiter).into_iter().map(|cell| cell.trim().to_owned()).collect();
+        self.cells = Self::cells(&columns, &self.paths);
+        match self.paths.names().iter().find(|path| !columns.contains(path)) {
+            Some(missing) => Err(FormatError { missing: missing.clone(), columns }),
+            None => Ok(()),
+        }
+    }
+
+    /// Calls `visit` once for each row of the record, in order, with its fields or with why it has none.
+    pub fn decode<'a>(
+        &self,
+        payload: &'a [u8],
+        row: &mut Vec<Field<'a>>,
+        visit: &mut dyn FnMut(Result<&[Field<'a>], Reject>),
+    ) {
+        match &self.format {
+            Format::Json => self.decode_json(payload, row, visit),
+            Format::Delimited { delimiter, .. } => {
+                for text in RowSplitter::rows(RowSplit::Quoted, payload) {
+                    match self.read_cells(text, *delimiter, row) {
+                        Ok(()) => visit(Ok(row)),
+                        Err(reject) => visit(Err(reject)),
+                    }
+                }
+            }
+        }
+    }
+
+    fn read_cells<'a>(
+        &self,
+        text: &'a [u8],
+        delimiter: u8,
+        row: &mut Vec<Field<'a>>,
+    ) -> Result<(), Reject> {
+        self.paths.clear(row);
+        let cells = split_cells(text, delimiter);
+        if cells.len() != self.cells.len() {
+            return Err(Reject::new(
+                RejectReason::WrongColumns,
+                format!("the row has {} cells, the header {}", cells.len(), self.cells.len()),
+            ));
+        }
+        for (cell, field) in cells.into_iter().zip(&self.cells) {
+            if let Some(field) = field
+                && !cell.is_empty()
+            {
+                row[*field] = Field::Text(cell);
+            }
+        }
+        Ok(())
+    }
+
+    fn decode_json<'a>(
+        &self,
+        payload: &'a [u8],
+        row: &mut Vec<Field<'a>>,
+        visit: &mut dyn FnMut(Result<&[Field<'a>], Reject>),
+    ) {
+        let text = payload.trim_ascii();
+        if text.first() == Some(&b'[') {
+            let mut deserializer = serde_json::Deserializer::from_slice(text);
+            let rows = ArraySeed { decoder: self, row, visit };
+            let outcome = (&mut deserializer).deserialize_seq(rows).and_then(|()| deserializer.end());
+            if let Err(error) = outcome {
+                visit(Err(malformed(&error)));
+            }
+        } else if is_lines(text) {
+            for line in RowSplitter::rows(RowSplit::Newline, text) {
+                self.read_object(line, row, visit);
+            }
+        } else {
+            self.read_object(text, row, visit);
+        }
+    }
+
+    fn read_object<'a>(
+        &self,
+        text: &'a [u8],
+        row: &mut Vec<Field<'a>>,
+        visit: &mut dyn FnMut(Result<&[Field<'a>], Reject>),
+    ) {
+        let mut deserializer = serde_json::Deserializer::from_slice(text);
+        let outcome = self.paths.read(&mut deserializer, row);
+        match outcome.and_then(|object| deserializer.end().map(|()| object)) {
+            Ok(true) => visit(Ok(row)),
+            Ok(false) => visit(Err(not_an_object())),
+            Err(error) => visit(Err(malformed(&error))),
+        }
+    }
+}
+
+/// Newline-delimited objects, as opposed to one object printed over several lines: the first line is
+/// an object by itself.
+fn is_lines(text: &[u8]) -> bool {
+    memchr::memchr(b'\n', text).is_some_and(|end| text[..end].trim_ascii_end().ends_with(b"}"))
+}
+
+fn malformed(error: &serde_json::Error) -> Reject {
+    Reject::new(RejectReason::Malformed, format!("no valid JSON: {error}"))
+}
+
+fn not_an_object() -> Reject {
+    Reject::new(RejectReason::NotAnObject, "the JSON value is not an object")
+}
+
+/// The cells of one row. Rows without quotes are cut in place; the csv crate undoes the quoting of others.
+fn split_cells(row: &[u8], delimiter: u8) -> Vec<Cow<'_, str>> {
+    if memchr::memchr(b'"', row).is_none() {
+        return row.split(|byte| *byte == delimiter).map(String::from_utf8_lossy).collect();
+    }
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .buffer_capacity(row.len().max(64))
+        .from_reader(row);
+    let mut record = csv::ByteRecord::new();
+    match reader.read_byte_record(&mut record) {
+        Ok(_) => record.iter().map(|cell| Cow::Owned(String::from_utf8_lossy(cell).into_owned())).collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Visits the objects of an array one by one, so that the good ones before a syntax error are kept.
+struct ArraySeed<'d, 'r, 'v, 'de> {
+    decoder: &'d Decoder,
+    row: &'r mut Vec<Field<'de>>,
+    visit: &'v mut dyn FnMut(Result<&[Field<'de>], Reject>),
+}
+
+struct RowSeed<'d, 'r, 'de> {
+    paths: &'d FieldPaths,
+    row: &'r mut Vec<Field<'de>>,
+}
+
+impl<'de> DeserializeSeed<'de> for RowSeed<'_, '_, 'de> {
+    type Value = bool;
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        self.paths.read(deserializer, self.row)
+    }
+}
+
+impl<'de> Visitor<'de> for ArraySeed<'_, '_, '_, 'de> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of objects")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let Self { decoder, row, visit } = self;
+        while let Some(object) = items.next_element_seed(RowSeed { paths: &decoder.paths, row: &mut *row })? {
+            visit(if object { Ok(row) } else { Err(not_an_object()) });
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Format {
+    /// `json`, `csv` or `tsv`; columns are added by the configuration.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "json" => Ok(Self::Json),
+            "csv" => Ok(Self::Delimited { delimiter: b',', columns: None }),
+            "tsv" => Ok(Self::Delimited { delimiter: b'\t', columns: None }),
+            other => {
+                Err(serde::de::Error::custom(format!("`{other}` is no format; expected json, csv or tsv")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(decoder: &Decoder, payload: &str) -> Vec<Result<Vec<String>, RejectReason>> {
+        let mut rows = Vec::new();
+        decoder.decode(payload.as_bytes(), &mut Vec::new(), &mut |row| {
+            rows.push(
+                row.map(|fields| {
+                    fields.iter().map(|field| field.text().unwrap_or_default().into_owned()).collect()
+                })
+                .map_err(|reject| reject.reason),
+            );
+        });
+        rows
+    }
+
+    fn decoder(format: Format) -> Decoder {
+        let mut paths = FieldPaths::default();
+        paths.index("a");
+        paths.index("b");
+        Decoder::new(format, paths)
+    }
+
+    fn row(a: &str, b: &str) -> Result<Vec<String>, RejectReason> {
+        Ok(vec![a.to_owned(), b.to_owned()])
+    }
+
+    #[test]
+    fn json_comes_as_one_object_an_array_or_lines() {
+        let json = decoder(Format::Json);
+        assert_eq!(decode(&json, r#"{"a":1,"b":"x"}"#), [row("1", "x")]);
+        assert_eq!(decode(&json, "{\n \"a\": 1\n}"), [row("1", "")]);
+        assert_eq!(decode(&json, r#"[{"a":1},{"b":2}]"#), [row("1", ""), row("", "2")]);
+        assert_eq!(decode(&json, "{\"a\":1}\r\n{\"a\":2}\n\n"), [row("1", ""), row("2", "")]);
+        assert_eq!(decode(&json, "[]"), []);
+    }
+
+    #[test]
+    fn bad_json_loses_only_itself() {
+        let json = decoder(Format::Json);
+        assert_eq!(
+            decode(&json, "{\"a\":1}\n{bad\n7\n{\"a\":2}"),
+            [row("1", ""), Err(RejectReason::Malformed), Err(RejectReason::NotAnObject), row("2", "")]
+        );
+        assert_eq!(
+            decode(&json, r#"[{"a":1},5,{"a":2}"#),
+            [row("1", ""), Err(RejectReason::NotAnObject), row("2", ""), Err(RejectReason::Malformed)]
+        );
+        assert_eq!(decode(&json, ""), [Err(RejectReason::Malformed)]);
+        assert_eq!(decode(&json, "{\"a\":1} x"), [Err(RejectReason::Malformed)]);
+    }
+
+    #[test]
+    fn delimited_rows_follow_a_header_or_configured_columns() {
+        let mut csv = decoder(Format::Delimited { delimiter: b',', columns: None });
+        csv.set_header(b"\xef\xbb\xbfb,skip,a").unwrap();
+        assert_eq!(
+            decode(&csv, "1,x,2\n\"say \"\"hi\"\", x\",,3\n1,2\n"),
+            [row("2", "1"), row("3", "say \"hi\", x"), Err(RejectReason::WrongColumns)]
+        );
+        let tsv = decoder(Format::Delimited {
+            delimiter: b'\t',
+            columns: Some(vec!["a".into(), "x".into(), "b".into()]),
+        });
+        assert_eq!(decode(&tsv, "1\t2\t3"), [row("1", "3")]);
+    }
+
+    #[test]
+    fn a_header_without_a_needed_field_is_named() {
+        let mut csv = decoder(Format::Delimited { delimiter: b',', columns: None });
+        let error = csv.set_header(b"a,c").unwrap_err();
+        assert_eq!(error.to_string(), "the columns lack `b`; they are: a, c");
+    }
+}

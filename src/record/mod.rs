@@ -1,0 +1,63 @@
+//! Floor 1: what comes in. Raw records with their positions, and how a record becomes events.
+//!
+//! The promise of this room: a bad record never stops the stream. Whatever cannot be read becomes a
+//! [`Reject`] with a reason, and everything else in the same record is kept.
+//!
+//! It knows nothing of windows, of any source, or of the wall clock.
+
+mod checkpoint;
+mod decode;
+mod filter;
+mod json;
+mod mapping;
+mod reject;
+mod rows;
+mod timestamp;
+
+pub use checkpoint::{Checkpoint, CheckpointDelta, Conflict, PartitionId, Position, SourceId};
+pub use decode::{Decoder, Format, FormatError};
+pub use filter::{Condition, Predicate, Scalar};
+pub use json::{Field, FieldPaths};
+pub use mapping::{Event, Input, InputKind, Inputs, Mapping, MappingError, MeasureInput, NO_VALUE};
+pub use reject::{Reject, RejectReason, RejectSample};
+pub use rows::{RowSplit, RowSplitter};
+pub use timestamp::{TimestampFormat, TimestampFormatError};
+
+use bytes::Bytes;
+
+/// One raw message of a partition.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The bytes as they came, decompressed.
+    pub payload: Bytes,
+}
+
+/// A run of consecutive records of one partition, with the positions it covers.
+///
+/// The positions are a field of the batch and not of its records, so that a batch of empty records
+/// moves the checkpoint like any other.
+#[derive(Clone, Debug)]
+pub struct RecordBatch {
+    /// Where the records come from.
+    pub partition: PartitionId,
+    /// The records in the partition's own order.
+    pub records: Vec<Record>,
+    /// The position before the first record: what the checkpoint must hold for this batch to fit.
+    pub from_exclusive: Position,
+    /// The position of the last record.
+    pub to_inclusive: Position,
+    /// The header row of a delimited file, which every record of the partition shares.
+    pub header: Option<Bytes>,
+    /// When the records arrived, for sources that can tell: events much later than this are refused.
+    /// Milliseconds since the Unix epoch. `None` for stored files.
+    pub received_millis: Option<i64>,
+    /// How far behind the newest data this batch is, where the source can tell.
+    pub lag_millis: Option<i64>,
+}
+
+impl RecordBatch {
+    /// Payload bytes in this batch.
+    pub fn payload_bytes(&self) -> usize {
+        self.records.iter().map(|record| record.payload.len()).sum()
+    }
+}
