@@ -1,3 +1,4 @@
 //! Tidewatch.
 pub mod record;
 pub mod window;
+pub mod anomaly;

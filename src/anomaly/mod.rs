@@ -1,0 +1,17 @@
+//! Floor 3: scores become anomalies, anomalies become incidents, incidents become alert rows.
+//!
+//! Pure: the same windows give the same incidents, with the same ids, in live runs, replays and backtests.
+//! Nothing here knows a store, a notifier or the wall clock.
+
+mod alert;
+mod explain;
+mod incident;
+mod merge;
+mod view;
+mod words;
+
+pub use alert::{Alert, AlertKind, AlertRule, Threshold};
+pub use explain::Explanation;
+pub use incident::{Impact, Incident, IncidentBook, IncidentKind, IncidentState, MEMBERS_KEPT, Member, Updates};
+pub use merge::{Anomaly, AnomalyTracker, MINOR_RECORDED_FROM, PAGE_RECORDED_FROM, SeverityTrack};
+pub use view::{MeasureFacts, MonitorFacts, Reading, WindowView};

@@ -1,0 +1,81 @@
+//! What incidents see of one judged window: values and scores of every series, with their names.
+
+use jiff::tz::TimeZone;
+use tidewatch_detectors::Score;
+
+use super::AlertRule;
+use crate::window::SliceKey;
+
+/// One series in one closed window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// The value.
+    pub actual: f64,
+    /// What the detector said; `None` while it learns.
+    pub score: Option<Score>,
+}
+
+/// The facts about a measure that words and money need.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeasureFacts {
+    /// Its name.
+    pub name: String,
+    /// Its unit, as configured.
+    pub unit: Option<String>,
+    /// True when values of slices and windows add up (counts and sums).
+    pub additive: bool,
+}
+
+/// The facts about a monitor that do not change from window to window.
+#[derive(Clone, Debug)]
+pub struct MonitorFacts {
+    /// The monitor's name: the first part of incident ids.
+    pub monitor: String,
+    /// Names of the dimensions.
+    pub dimensions: Vec<String>,
+    /// The measures, in the order of a window's readings.
+    pub measures: Vec<MeasureFacts>,
+    /// Whose civil time is written in sentences.
+    pub zone: TimeZone,
+    /// How many calm windows end an anomaly.
+    pub calm_windows: u32,
+    /// Who is told from which severity on.
+    pub rules: Vec<AlertRule>,
+}
+
+/// One judged window.
+#[derive(Clone, Copy, Debug)]
+pub struct WindowView<'w> {
+    /// The monitor.
+    pub facts: &'w MonitorFacts,
+    /// The slices by number.
+    pub slices: &'w [SliceKey],
+    /// Slices x measures; `None` is a gap.
+    pub readings: &'w [Option<Reading>],
+    /// Start of the window, milliseconds since the Unix epoch.
+    pub start_millis: i64,
+    /// End of the window, exclusive.
+    pub end_millis: i64,
+}
+
+impl WindowView<'_> {
+    /// The reading of a series, numbered slice x measures + measure.
+    pub fn reading(&self, series: usize) -> Option<Reading> {
+        self.readings.get(series).copied().flatten()
+    }
+
+    /// The slice of a series.
+    pub fn slice(&self, series: usize) -> &SliceKey {
+        &self.slices[series / self.facts.measures.len()]
+    }
+
+    /// The measure of a series.
+    pub fn measure(&self, series: usize) -> usize {
+        series % self.facts.measures.len()
+    }
+
+    /// How many series a false alarm may come from: those that have a score.
+    pub fn num_judged(&self) -> usize {
+        self.readings.iter().flatten().filter(|reading| reading.score.is_some()).count()
+    }
+}
