@@ -2,3 +2,4 @@
 pub mod record;
 pub mod window;
 pub mod anomaly;
+pub mod pipeline;

@@ -1,1 +1,3 @@
-//! Datasets.
+#![doc = include_str!("../README.md")]
+
+pub mod shop;

@@ -109,6 +109,11 @@ pub struct Incident {
 pub const MEMBERS_KEPT: usize = 100;
 
 impl Incident {
+    /// True in its first window.
+    pub fn is_new(&self) -> bool {
+        self.members.iter().all(|member| member.anomaly.num_windows <= 1)
+    }
+
     /// True when over.
     pub fn is_closed(&self) -> bool {
         self.state == IncidentState::Closed

@@ -23,13 +23,42 @@ pub use reject::{Reject, RejectReason, RejectSample};
 pub use rows::{RowSplit, RowSplitter};
 pub use timestamp::{TimestampFormat, TimestampFormatError};
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// One raw message of a partition.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// The bytes as they came, decompressed.
     pub payload: Bytes,
+    /// The sender's own name for this record, by which a repetition is known.
+    pub id: Option<Arc<str>>,
+}
+
+impl Record {
+    /// A record without an id.
+    pub fn new(payload: impl Into<Bytes>) -> Self {
+        Self { payload: payload.into(), id: None }
+    }
+}
+
+/// What became of one record's events; the answer to a sender that waits for one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Events in the record.
+    pub events: u64,
+    /// Events aggregated by every monitor of the source.
+    pub counted: u64,
+    /// Events refused by a monitor, or unreadable.
+    pub rejected: u64,
+    /// Events too late for their window.
+    pub late: u64,
+    /// Events over a limit.
+    pub over_limit: u64,
+    /// The first refused rows: index in the record and why.
+    pub rejects: Vec<(usize, String)>,
 }
 
 /// A run of consecutive records of one partition, with the positions it covers.
@@ -53,6 +82,8 @@ pub struct RecordBatch {
     pub received_millis: Option<i64>,
     /// How far behind the newest data this batch is, where the source can tell.
     pub lag_millis: Option<i64>,
+    /// True when nothing will ever follow in this partition.
+    pub ends_partition: bool,
 }
 
 impl RecordBatch {

@@ -91,7 +91,12 @@ impl WindowGrid {
 
     /// Seconds on the wall clock of the grid's zone at `millis`, counted from 1970-01-01T00:00 there.
     pub fn civil_seconds(&self, millis: i64) -> i64 {
-        civil_seconds(&self.zone, millis)
+        Self::civil_seconds_in(&self.zone, millis)
+    }
+
+    /// The same in another zone than the grid's.
+    pub fn civil_seconds_in(zone: &TimeZone, millis: i64) -> i64 {
+        (millis + offset_millis(zone, millis)).div_euclid(1000)
     }
 
     fn civil_start(&self, millis: i64) -> DateTime {
@@ -109,11 +114,6 @@ impl WindowGrid {
         let next = timestamp(millis + 1);
         self.zone.preceding(next).next().map_or(fallback, |change| change.timestamp().as_millisecond())
     }
-}
-
-/// Seconds on the wall clock of `zone` at `millis`, counted from 1970-01-01T00:00 there.
-pub(super) fn civil_seconds(zone: &TimeZone, millis: i64) -> i64 {
-    (millis + offset_millis(zone, millis)).div_euclid(1000)
 }
 
 fn offset_millis(zone: &TimeZone, millis: i64) -> i64 {

@@ -1,0 +1,62 @@
+# The recipes of this repository. `make help` lists them; the automatic run (.ci/run) is `make test`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# rustup puts cargo here, and a shell that is not a login shell does not look there.
+cargo_bin := $(or $(CARGO_HOME),$(shell echo ~/.cargo))/bin
+ifneq ($(wildcard $(cargo_bin)/cargo),)
+ifeq ($(findstring :$(cargo_bin):,:$(PATH):),)
+export PATH := $(cargo_bin):$(PATH)
+endif
+endif
+
+built := $(or $(CARGO_TARGET_DIR),target)/release
+say := @printf '\n==> %s\n'
+
+.PHONY: help demo test check evaluate bench bless doc
+
+help: ## list the recipes
+	@echo 'Tidewatch: streaming anomaly detection for ecommerce traffic. Recipes:'
+	@sed -n 's/^\([a-z]*\): ## /\1|/p' Makefile | awk -F'|' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+
+demo: ## build and run a simulated shop, faults included, and watch the incidents; needs no Kafka and no AWS
+	$(say) '1/3 looking for what the build needs'
+	@scripts/setup.sh demo
+	$(say) '2/3 building Tidewatch: the first time it takes several minutes on two cores, later seconds'
+	cargo build --release --locked --no-default-features --features webhook --bin tidewatch
+	$(say) '3/3 starting the demo: it prints its address and every incident; Ctrl-C ends it'
+	@exec $(built)/tidewatch demo
+
+test: ## install what the tests need, then format check, lints and every test
+	$(say) '1/4 looking for what the tests need'
+	@scripts/setup.sh test
+	$(say) '2/4 checking the format'
+	cargo fmt --all -- --check
+	$(say) '3/4 linting: the first time it builds the dependencies, some minutes on two cores'
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(say) '4/4 building and running every test'
+	cargo test --workspace --locked
+
+check: ## format check and lints only
+	@scripts/setup.sh check
+	cargo fmt --all -- --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+evaluate: ## regenerate every accuracy table of the docs
+	@scripts/setup.sh demo
+	bash scripts/evaluate.sh
+
+bench: ## run the benchmarks behind every speed table of the docs
+	@scripts/setup.sh demo
+	cargo bench --locked
+
+bless: ## run the tests and rewrite the golden files; review the difference before you commit it
+	@scripts/setup.sh test
+	UPDATE_GOLDEN=1 cargo test --workspace --locked
+
+doc: ## build the documentation of the code, into target/doc
+	@scripts/setup.sh demo
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked

@@ -1,0 +1,150 @@
+//! The list of detectors: every kind of model, what it is saved as, and how it is run.
+//!
+//! A new detector is one more variant here and in [`DetectorConfig`](crate::DetectorConfig). Saved models
+//! carry [`Model::STATE_VERSION`]; a state of another version is refused rather than guessed at.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+use crate::detector::{Detector, LearnPolicy, Scored};
+use crate::observation::Observation;
+use crate::score::Score;
+use crate::seasonal::Seasonal;
+
+/// The fitted state of a detector for one series.
+///
+/// Saved as a version followed by the kind (`{"version":1,"kind":{"seasonal":{..}}}` in JSON), in any serde
+/// format, also in those that do not describe themselves. Save it in a format that keeps every bit of a float,
+/// or scores after loading may differ in the last digits.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Model {
+    /// Daily and weekly seasons.
+    Seasonal(Box<Seasonal>),
+}
+
+/// How far a model is with its warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Learning {
+    /// Observations learned so far.
+    pub seen: u64,
+    /// Observations needed before the first score.
+    pub needed: u64,
+}
+
+impl Model {
+    /// Version of the saved form.
+    pub const STATE_VERSION: u32 = 1;
+
+    /// Progress while warming up, `None` once the model scores.
+    pub fn learning(&self) -> Option<Learning> {
+        match self {
+            Self::Seasonal(seasonal) => seasonal.learning(),
+        }
+    }
+
+    /// Scores, then learns; `None` while warming up.
+    pub fn observe(&mut self, observation: &Observation, policy: LearnPolicy) -> Option<Score> {
+        match self {
+            Self::Seasonal(seasonal) => seasonal.observe(observation, policy),
+        }
+    }
+}
+
+impl Detector for Model {
+    fn score(&self, observation: &Observation) -> Scored {
+        match self {
+            Self::Seasonal(seasonal) => seasonal.score(observation),
+        }
+    }
+
+    fn learn(&mut self, observation: &Observation, scored: Scored, policy: LearnPolicy) {
+        match self {
+            Self::Seasonal(seasonal) => seasonal.learn(observation, scored, policy),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename = "Model")]
+struct Saving<'a> {
+    version: u32,
+    kind: SavingKind<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename = "Kind", rename_all = "snake_case")]
+enum SavingKind<'a> {
+    Seasonal(&'a Seasonal),
+}
+
+#[derive(Deserialize)]
+#[serde(rename = "Model")]
+struct Saved {
+    #[serde(rename = "version", deserialize_with = "known_version")]
+    _version: u32,
+    kind: SavedKind,
+}
+
+#[derive(Deserialize)]
+#[serde(rename = "Kind", rename_all = "snake_case")]
+enum SavedKind {
+    Seasonal(Box<Seasonal>),
+}
+
+/// Refuses before the rest is read, so that the message is about the version and not about a field.
+fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let version = u32::deserialize(deserializer)?;
+    if version == Model::STATE_VERSION {
+        Ok(version)
+    } else {
+        let known = Model::STATE_VERSION;
+        Err(D::Error::custom(format_args!("model state has version {version}, this build reads {known}")))
+    }
+}
+
+impl Serialize for Model {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let kind = match self {
+            Self::Seasonal(seasonal) => SavingKind::Seasonal(seasonal),
+        };
+        Saving { version: Self::STATE_VERSION, kind }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Model {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Saved::deserialize(deserializer)?.kind {
+            SavedKind::Seasonal(seasonal) => Self::Seasonal(seasonal),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DetectorConfig, Direction, SeasonalConfig, ValueKind};
+
+    fn start() -> Model {
+        let config = SeasonalConfig::new(3_600, ValueKind::Learned, Direction::Both).unwrap();
+        DetectorConfig::Seasonal(config).start()
+    }
+
+    #[test]
+    fn the_version_comes_first_and_is_checked() {
+        let saved = serde_json::to_string(&start()).unwrap();
+        assert!(saved.starts_with(r#"{"version":1,"kind":{"seasonal":{"#), "{saved:.60}");
+        let newer = saved.replacen(r#""version":1"#, r#""version":2"#, 1);
+        let refused = serde_json::from_str::<Model>(&newer).unwrap_err().to_string();
+        assert!(refused.contains("model state has version 2, this build reads 1"), "{refused}");
+    }
+
+    #[test]
+    fn learning_ends_when_scores_begin() {
+        let mut model = start();
+        assert_eq!(model.learning(), Some(Learning { seen: 0, needed: 30 }));
+        for hour in 0..31_i64 {
+            let warming_up = model.learning().is_some();
+            let observation = Observation::new(hour * 3_600, 5.0, 5).unwrap();
+            assert_eq!(model.observe(&observation, LearnPolicy::Learn).is_none(), warming_up);
+        }
+    }
+}

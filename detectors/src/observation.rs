@@ -1,0 +1,75 @@
+//! What a detector sees: one series' value for one closed window.
+//!
+//! An observation is finite by construction, so detectors need no error path. A window without a value is
+//! not an observation: the next one simply comes later. Time zones are not known here; the caller turns
+//! instants into the wall clock of the shop.
+
+use serde::{Deserialize, Serialize};
+
+/// One value of one series at one civil time, with the number of events behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
+pub struct Observation {
+    civil_seconds: i64,
+    value: f64,
+    events: u64,
+}
+
+impl Observation {
+    /// An observation, or `None` unless `value` is finite.
+    ///
+    /// `civil_seconds` are seconds of the shop's local wall clock since 1970-01-01T00:00 local time: the
+    /// hour that a change to summer time skips is a jump, the one it repeats comes twice.
+    pub fn new(civil_seconds: i64, value: f64, events: u64) -> Option<Self> {
+        value.is_finite().then_some(Self { civil_seconds, value, events })
+    }
+
+    /// Seconds of the local wall clock since 1970-01-01T00:00 local time.
+    pub fn civil_seconds(&self) -> i64 {
+        self.civil_seconds
+    }
+
+    /// The value of the window, in the unit of the measure; always finite.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// How many events the value was made of.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+}
+
+#[derive(Deserialize)]
+struct Unchecked {
+    civil_seconds: i64,
+    value: f64,
+    events: u64,
+}
+
+impl TryFrom<Unchecked> for Observation {
+    type Error = &'static str;
+
+    fn try_from(raw: Unchecked) -> Result<Self, Self::Error> {
+        Self::new(raw.civil_seconds, raw.value, raw.events).ok_or("an observation must be finite")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_finite_values_become_observations() {
+        assert!(Observation::new(0, f64::NAN, 0).is_none());
+        assert!(Observation::new(0, f64::INFINITY, 0).is_none());
+        let observation = Observation::new(-60, -1.5, 3).unwrap();
+        assert_eq!((observation.civil_seconds(), observation.value(), observation.events()), (-60, -1.5, 3));
+    }
+
+    #[test]
+    fn a_saved_observation_is_checked_again() {
+        let saved = serde_json::to_string(&Observation::new(5, 2.0, 2).unwrap()).unwrap();
+        assert_eq!(serde_json::from_str::<Observation>(&saved).unwrap().value(), 2.0);
+    }
+}

@@ -1,0 +1,215 @@
+//! One step of the detector with the kind of values settled: score, then learn.
+//!
+//! Scoring reads the state and prepares everything that moves whatever is learned: windows, clock, quantiles.
+//! Learning applies it. Nothing is computed twice and nothing here allocates.
+
+use serde::{Deserialize, Serialize};
+
+use super::absolute::{Absolute, zero_richness};
+use super::band::band;
+use super::baseline::{Baseline, Expectation};
+use super::cadence::Cadence;
+use super::contrast::{CALIBRATE_AFTER, CONTRASTS, Calibration, Frame, PAGE_CONTRASTS, Reading};
+use super::event::{Event, Outcome};
+use super::rate::{Court, Evidence, Judgement, SIDES, TRACKERS};
+use super::silence::Silence;
+use super::tracker::Tracker;
+use super::window::Windows;
+use super::{Mode, Prepared};
+use crate::detector::{LearnPolicy, Scored};
+use crate::score::{Direction, Reason, Score, Side};
+
+/// Clip of values that are learned, in standard deviations.
+const CLIP: f64 = 4.0;
+/// A page rarer than this (log10 per week, severity 60) gives the reason; else the minor class does.
+const PAGE_REASON_LOG10_RATE: f64 = 0.5;
+/// Minor rates from here on have severity 0.
+const QUIET_LOG10_RATE: f64 = 3.5;
+const LEAST_LOG10_RATE: f64 = -300.0;
+
+/// Everything a series has taught the detector.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Core {
+    baseline: Baseline,
+    windows: Windows,
+    calibrations: [Calibration; CONTRASTS],
+    absolute: Absolute,
+    silence: Silence,
+    trackers: [Tracker; TRACKERS],
+    event: Event,
+}
+
+/// What scoring found and learning applies.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    /// The value, shifted and cut to what the detector works with.
+    x: f64,
+    expectation: Expectation,
+    windows: Windows,
+    readings: [Reading; CONTRASTS],
+    zero_share: f64,
+    clock: f64,
+    judgement: Judgement,
+}
+
+impl Core {
+    pub(super) fn new(cadence: &Cadence) -> Self {
+        Self {
+            baseline: Baseline::new(),
+            windows: Windows::new(),
+            calibrations: [Calibration::new(); CONTRASTS],
+            absolute: Absolute::new(),
+            silence: Silence::new(),
+            trackers: [Tracker::new(cadence); TRACKERS],
+            event: Event::new(),
+        }
+    }
+
+    /// Observations learned so far.
+    pub(super) fn learned(&self) -> u64 {
+        self.baseline.learned
+    }
+
+    /// Scores the value `x` (already shifted) and prepares learning it.
+    pub(super) fn score(
+        &self,
+        civil_seconds: i64,
+        x: f64,
+        cadence: &Cadence,
+        mode: Mode,
+        direction: Direction,
+    ) -> Scored {
+        let learned = self.baseline.learned as f64;
+        let expectation = self.baseline.expect(civil_seconds, x, cadence, mode);
+        let clipped = if learned <= cadence.clip_after { x } else { clip(x, &expectation) };
+        let windows = self.windows.after(x, clipped, &expectation);
+        let ramp = 1.0 / (1.0 + (1.0 - learned / cadence.points_per_week).max(0.0));
+        let frame = Frame { windows: &windows, expectation: &expectation, cadence, mode, learned, ramp };
+        let mut readings = [Reading::default(); CONTRASTS];
+        for (index, reading) in readings.iter_mut().enumerate() {
+            frame.read(index, &self.calibrations[index], reading);
+        }
+
+        let zero_share = self.absolute.zero_share_after(x, learned, cadence);
+        let zero_richness = zero_richness(zero_share);
+        let clock = if mode.count { self.silence.clock_after(x, &expectation) } else { 0.0 };
+        let judgement = Court {
+            cadence,
+            trackers: &self.trackers,
+            readings: &readings,
+            absolute: &self.absolute,
+            zero_richness,
+            page_only: !mode.count && zero_richness > 0.5,
+            weeks: (learned + 1.0) / cadence.points_per_week,
+            silence_ln_rate: self.silence.ln_rate(clock, learned, expectation.slow_level, cadence),
+        }
+        .judge();
+
+        let score = (learned >= cadence.short_warmup).then(|| {
+            let typical = self.absolute.scale(0, zero_richness);
+            let edges = band(&frame, &self.calibrations[0], typical, judgement.page_thresholds);
+            verdict(x, edges, expectation.mean, &judgement, mode, direction)
+        });
+        let step = Step { x, expectation, windows, readings, zero_share, clock, judgement };
+        Scored { score, prepared: Prepared::Step(step) }
+    }
+
+    /// Applies what [`Self::score`] prepared.
+    pub(super) fn learn(&mut self, step: &Step, cadence: &Cadence, policy: LearnPolicy) {
+        let learns = policy == LearnPolicy::Learn;
+        let alarm_ran = self.event.alarm_runs();
+        if learns {
+            self.learn_usual(step, alarm_ran, cadence);
+        }
+        self.silence.set_clock(step.clock);
+        self.windows = step.windows;
+        for (index, (tracker, sighting)) in
+            self.trackers.iter_mut().zip(&step.judgement.sightings).enumerate()
+        {
+            if learns {
+                tracker.learn(sighting, index < SIDES.len(), cadence);
+            } else {
+                tracker.hold(sighting, cadence);
+            }
+        }
+        let outcome =
+            self.event.follow(step.x, &step.expectation, &step.judgement, &mut self.windows, policy, cadence);
+        if learns {
+            self.learn_baseline(step, outcome, cadence);
+        }
+    }
+
+    /// Calibration: what is usual for comparisons, residuals, zeros and silences.
+    fn learn_usual(&mut self, step: &Step, alarm_ran: bool, cadence: &Cadence) {
+        self.absolute.learn_zero_share(step.zero_share);
+        if self.baseline.learned > CALIBRATE_AFTER {
+            for (calibration, reading) in self.calibrations.iter_mut().zip(&step.readings) {
+                if reading.spoke {
+                    calibration.learn(reading, alarm_ran, cadence);
+                }
+            }
+            self.absolute.learn(&step.readings[..PAGE_CONTRASTS], cadence);
+        }
+        self.silence.learn_run(step.x, self.baseline.learned as f64, alarm_ran, cadence);
+    }
+
+    fn learn_baseline(&mut self, step: &Step, outcome: Outcome, cadence: &Cadence) {
+        let weight = if step.judgement.alarming() { 0.3 } else { 1.0 };
+        if outcome == Outcome::Shifted {
+            self.baseline.forget_level();
+            self.windows.clear();
+            self.silence.set_clock(0.0);
+            self.baseline.learn(step.x, 1.0, &step.expectation, cadence);
+            return;
+        }
+        let clips = self.baseline.learned as f64 + 1.0 > cadence.clip_after;
+        let x = if clips { clip(step.x, &step.expectation) } else { step.x };
+        self.baseline.learn(x, weight, &step.expectation, cadence);
+    }
+}
+
+fn clip(x: f64, expectation: &Expectation) -> f64 {
+    let reach = CLIP * expectation.deviation;
+    x.max(expectation.mean - reach).min(expectation.mean + reach)
+}
+
+/// The score in the unit of the measure, from the sides that may alarm.
+fn verdict(
+    x: f64,
+    (lower, upper): (f64, f64),
+    mean: f64,
+    judgement: &Judgement,
+    mode: Mode,
+    direction: Direction,
+) -> Score {
+    let mut page: Option<(Evidence, Side)> = None;
+    let mut minor: Option<(Evidence, Side)> = None;
+    for (index, side) in SIDES.into_iter().enumerate().filter(|(_, side)| direction.allows(*side)) {
+        for (rarest, evidence) in [(&mut page, judgement.page[index]), (&mut minor, judgement.minor[index])] {
+            if rarest.is_none_or(|(known, _)| evidence.ln_rate < known.ln_rate) {
+                *rarest = Some((evidence, side));
+            }
+        }
+    }
+    let nearer = if x < mean { Side::Drop } else { Side::Rise };
+    let nothing = (Evidence::NOTHING, nearer);
+    let (page, minor) = (page.unwrap_or(nothing), minor.unwrap_or(nothing));
+    let page_log10_rate = log10_two_sided(page.0.ln_rate);
+    let minor_log10_rate = log10_two_sided(minor.0.ln_rate);
+    let (evidence, side) = if page_log10_rate < PAGE_REASON_LOG10_RATE { page } else { minor };
+    let quiet = page_log10_rate.min(minor_log10_rate) >= QUIET_LOG10_RATE;
+    Score {
+        expected: mean - mode.offset,
+        lower: lower - mode.offset,
+        upper: upper - mode.offset,
+        page_log10_rate,
+        minor_log10_rate,
+        side: if quiet { nearer } else { side },
+        reason: if quiet { Reason::Quiet } else { evidence.reason },
+    }
+}
+
+/// log10 of the rate of both sides together, from the natural logarithm of one side's.
+fn log10_two_sided(ln_rate: f64) -> f64 {
+    ((ln_rate + std::f64::consts::LN_2) * std::f64::consts::LOG10_E).max(LEAST_LOG10_RATE)
+}

@@ -1,0 +1,94 @@
+//! A circular profile of evenly spaced knots, each a shrunken ratio of two fading sums.
+//!
+//! A reading lies between two knots and is interpolated; learning reaches the same two in the same shares.
+//! Saved as a plain list of pairs, whose length is checked on loading.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+/// `N` knots around a circle; each holds what came and what was promised.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Knots<const N: usize> {
+    sums: [[f64; 2]; N],
+}
+
+/// A position between two neighbouring knots.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Place {
+    left: usize,
+    right: usize,
+    /// Share of the right knot.
+    share: f64,
+}
+
+impl Place {
+    /// The place at `position` knots, -0.5 up to just below `N - 0.5`, on a circle of `N`.
+    pub(super) fn of<const N: usize>(position: f64) -> Self {
+        let floor = position.floor();
+        let left = (floor + N as f64) as usize % N;
+        Self { left, right: (left + 1) % N, share: position - floor }
+    }
+}
+
+impl<const N: usize> Knots<N> {
+    pub(super) fn new() -> Self {
+        Self { sums: [[0.0; 2]; N] }
+    }
+
+    /// The profile's ratio at `place` and the part of it that is shrinkage, 0..=1. `shrink` must be positive.
+    pub(super) fn read(&self, place: Place, shrink: f64) -> (f64, f64) {
+        let ([came, promised], [next_came, next_promised]) = (self.sums[place.left], self.sums[place.right]);
+        let (left, right) = (1.0 - place.share, place.share);
+        let ratio = left * (came + shrink) / (promised + shrink)
+            + right * (next_came + shrink) / (next_promised + shrink);
+        (ratio, shrink / (left * promised + right * next_promised + shrink))
+    }
+
+    /// Adds what `came` where `promised` was due, with `weight`; a full hit forgets a share of `rate`.
+    pub(super) fn learn(&mut self, place: Place, rate: f64, weight: f64, came: f64, promised: f64) {
+        for (knot, share) in [(place.left, 1.0 - place.share), (place.right, place.share)] {
+            let keep = 1.0 - rate * share * weight;
+            let sums = &mut self.sums[knot];
+            sums[0] = sums[0] * keep + share * weight * came;
+            sums[1] = sums[1] * keep + share * weight * promised;
+        }
+    }
+}
+
+impl<const N: usize> Serialize for Knots<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.sums.as_slice().serialize(serializer)
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Knots<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let sums = Vec::<[f64; 2]>::deserialize(deserializer)?;
+        let sums = <[[f64; 2]; N]>::try_from(sums.as_slice())
+            .map_err(|_| D::Error::invalid_length(sums.len(), &"one pair per knot"))?;
+        Ok(Self { sums })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_wrap_around() {
+        assert_eq!(Place::of::<96>(-0.5), Place { left: 95, right: 0, share: 0.5 });
+        assert_eq!(Place::of::<96>(95.25), Place { left: 95, right: 0, share: 0.25 });
+        assert_eq!(Place::of::<96>(3.0), Place { left: 3, right: 4, share: 0.0 });
+    }
+
+    #[test]
+    fn an_empty_profile_is_flat_and_says_it_knows_nothing() {
+        assert_eq!(Knots::<4>::new().read(Place::of::<4>(1.5), 2.0), (1.0, 1.0));
+    }
+
+    #[test]
+    fn a_saved_profile_of_another_length_is_refused() {
+        let saved = serde_json::to_string(&Knots::<4>::new()).unwrap();
+        assert!(serde_json::from_str::<Knots<4>>(&saved).is_ok());
+        assert!(serde_json::from_str::<Knots<5>>(&saved).is_err());
+    }
+}

@@ -1,0 +1,129 @@
+//! From the outbox to a notifier: at least once, in order of waiting, with bounded retries.
+//!
+//! One task per notifier, so that one that is down does not hold up another. A crash between sending and
+//! noting it sends the alert again with the same id; receivers drop repetitions by that id.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{Clock, Notifier, NotifyError, Outbox, OutboxRow, Retry, StoreError, Telemetry, telemetry::Delivery};
+
+/// How patient delivery is.
+#[derive(Clone, Copy, Debug)]
+pub struct DeliveryPolicy {
+    /// Pause after the first failure; doubles with each.
+    pub pause_first: Duration,
+    /// Longest pause.
+    pub pause_max: Duration,
+    /// Attempts before an alert is given up.
+    pub attempts_max: u32,
+    /// How often the outbox is looked at without being woken.
+    pub look_every: Duration,
+}
+
+impl Default for DeliveryPolicy {
+    fn default() -> Self {
+        Self {
+            pause_first: Duration::from_secs(1),
+            pause_max: Duration::from_mins(5),
+            attempts_max: 100,
+            look_every: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Alerts taken from the outbox at a time.
+const PAGE: usize = 50;
+
+/// Sends the alerts of one notifier until `stop`.
+pub async fn deliver(
+    name: String,
+    notifier: Arc<dyn Notifier>,
+    outbox: Arc<dyn Outbox>,
+    clock: Arc<dyn Clock>,
+    telemetry: Arc<Telemetry>,
+    policy: DeliveryPolicy,
+    alerts_stored: Arc<Notify>,
+    stop: CancellationToken,
+) -> Result<(), StoreError> {
+    loop {
+        let due = outbox.due(&name, clock.now_millis(), PAGE).await?;
+        for row in &due {
+            let outcome = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                outcome = notifier.send(&row.alert) => outcome,
+            };
+            settle(&name, row, outcome, outbox.as_ref(), clock.now_millis(), &telemetry, policy).await?;
+        }
+        telemetry.set_waiting(&name, outbox.num_waiting(&name).await?);
+        if due.len() < PAGE {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = alerts_stored.notified() => {}
+                () = tokio::time::sleep(policy.look_every) => {}
+            }
+        }
+    }
+}
+
+async fn settle(
+    notifier: &str,
+    row: &OutboxRow,
+    outcome: Result<(), NotifyError>,
+    outbox: &dyn Outbox,
+    now_millis: i64,
+    telemetry: &Telemetry,
+    policy: DeliveryPolicy,
+) -> Result<(), StoreError> {
+    let id = row.alert.id.as_str();
+    let Err(error) = outcome else {
+        Delivery::Sent { id, notifier }.emit(telemetry);
+        return outbox.delivered(id, now_millis).await;
+    };
+    let why = error.to_string();
+    let attempts = row.attempts + 1;
+    let pause = match error.retry() {
+        Retry::Never => None,
+        _ if attempts >= policy.attempts_max => None,
+        Retry::Backoff => Some(pause(id, attempts, policy)),
+        Retry::After(pause) => Some(pause.min(policy.pause_max)),
+    };
+    match pause {
+        Some(pause) => {
+            Delivery::Failed { id, notifier, error: &why }.emit(telemetry);
+            outbox.postpone(id, now_millis + pause.as_millis() as i64, &why).await
+        }
+        None => {
+            Delivery::Dropped { id, notifier, error: &why }.emit(telemetry);
+            outbox.give_up(id, now_millis, &why).await
+        }
+    }
+}
+
+/// Doubling from the first pause, spread by up to a quarter either way so that many alerts do not come back
+/// at once. The spread follows from the id and the attempt, so no randomness is needed.
+fn pause(id: &str, attempts: u32, policy: DeliveryPolicy) -> Duration {
+    let doubled = policy.pause_first.saturating_mul(1 << (attempts - 1).min(20)).min(policy.pause_max);
+    let hash = id.bytes().fold(u64::from(attempts), |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    doubled.mul_f64(0.75 + (hash >> 11) as f64 / (1_u64 << 53) as f64 / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_spread_and_stay_bounded() {
+        let policy = DeliveryPolicy::default();
+        for attempts in 1..40 {
+            let pause = pause("shop-1:0:1:opened:mail", attempts, policy);
+            let centre = policy.pause_first.saturating_mul(1 << (attempts - 1).min(20)).min(policy.pause_max);
+            assert!(pause >= centre.mul_f64(0.75) && pause <= centre.mul_f64(1.25), "{attempts}: {pause:?}");
+        }
+        assert_ne!(pause("a", 3, policy), pause("b", 3, policy));
+    }
+}

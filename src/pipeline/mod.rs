@@ -1,0 +1,42 @@
+//! Floor 4: the road itself. Ports, the pure engine, the run loop, delivery, telemetry.
+//!
+//! The story of one batch: a [`Source`] hands over records of one partition with the positions they cover.
+//! The [`Engine`] decodes them, adds them to the open windows of every monitor of that source, and closes
+//! the windows that the watermark has passed. Each closed window is scored series by series, score first,
+//! learn second; unusual scores become anomalies, anomalies incidents, incidents alert rows. Everything that
+//! changed, together with the positions it came from, is one [`Commit`]. The [`Store`] writes it in one
+//! transaction or refuses it. Only then is the source told that the records are safe. Alert rows wait in the
+//! outbox until [`deliver`] has sent them.
+//!
+//! The engine touches no network, disk, clock or environment; [`run`] and [`deliver`] carry out what it
+//! decides.
+
+mod clock;
+mod commit;
+mod deliver;
+mod engine;
+mod frames;
+mod intake;
+mod models;
+mod monitor;
+mod ports;
+mod restore;
+mod run;
+mod status;
+mod telemetry;
+
+pub use clock::{AcceleratedClock, Clock, ManualClock, SystemClock};
+pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, RecordedInputKind, SlicesFrom};
+pub use deliver::{DeliveryPolicy, deliver};
+pub use engine::{Engine, EngineLimits};
+pub use frames::{BlobError, SHARD_SLICES, ShardFrame, StoredScore};
+pub use models::{Judging, Models};
+pub use monitor::{Monitor, MonitorSpec, SliceZones, Totals};
+pub use ports::{
+    DeadLetters, Fault, History, HistoryRange, IncidentQuery, Notifier, NotifyError, Outbox, OutboxRow,
+    Restored, RestoredMonitor, Retry, Source, SourceError, SourceState, Store, StoreError,
+};
+pub use restore::{RestoreError, restore};
+pub use run::{RunError, RunPolicy, Runner};
+pub use status::{MonitorStatus, SourceStatus, StatusBoard};
+pub use telemetry::Telemetry;

@@ -1,0 +1,232 @@
+//! The models of one monitor: one per series, scored and taught window by window.
+//!
+//! Models are a cache of history. Each shard is saved from time to time; a restart loads the snapshot and
+//! folds the frames after it, which gives the same models bit for bit.
+
+use serde::{Deserialize, Serialize};
+use tidewatch_detectors::{DetectorConfig, LearnPolicy, Model, Observation};
+
+use super::{
+    FrameBlob, ModelBlob, SHARD_SLICES, ShardFrame, StoredScore,
+    frames::{BlobError, pack, unpack},
+};
+use crate::{anomaly::Reading, window::Cell, window::Frame};
+
+/// A shard is saved again after this many windows; a restart folds at most about that many.
+const SNAPSHOT_EVERY_WINDOWS: u32 = 96;
+
+/// Below this many series one thread is faster than several.
+const PARALLEL_FROM_SERIES: usize = 4_096;
+
+/// How the series of one measure are judged.
+#[derive(Clone, Debug)]
+pub struct Judging {
+    /// The detector.
+    pub detector: DetectorConfig,
+    /// An observation resting on less than this is kept but not judged: too thin to mean anything.
+    pub min_weight: f64,
+}
+
+/// All models of a monitor.
+#[derive(Debug)]
+pub struct Models {
+    measures: Vec<Judging>,
+    models: Vec<Option<Model>>,
+    /// Per shard: windows learned since its last snapshot.
+    unsaved: Vec<u32>,
+    /// Per shard: end of the last window learned.
+    learned_through: Vec<i64>,
+}
+
+/// A shard's models with the settings they were made under: other settings rebuild them from history.
+#[derive(Serialize, Deserialize)]
+struct SavedShard {
+    settings: String,
+    models: Vec<Option<Model>>,
+}
+
+impl Models {
+    /// No models yet; one judging per measure.
+    pub fn new(measures: Vec<Judging>) -> Self {
+        Self { measures, models: Vec::new(), unsaved: Vec::new(), learned_through: Vec::new() }
+    }
+
+    /// Scores every observation of a closed window, then learns it. `civil_seconds` gives the local time of
+    /// a slice. The result has one entry per series; `None` is a gap.
+    pub fn judge(
+        &mut self,
+        frame: &Frame,
+        civil_seconds: &(dyn Fn(usize) -> i64 + Sync),
+        threads: usize,
+    ) -> Vec<Option<Reading>> {
+        let width = self.measures.len();
+        self.models.resize(frame.slices.len() * width, None);
+        self.unsaved.resize(frame.slices.len().div_ceil(SHARD_SLICES), SNAPSHOT_EVERY_WINDOWS);
+        self.unsaved.iter_mut().for_each(|windows| *windows += 1);
+        self.learned_through.clear();
+        self.learned_through.resize(self.unsaved.len(), frame.end_millis);
+        let mut readings = vec![None; self.models.len()];
+        let threads = if self.models.len() < PARALLEL_FROM_SERIES { 1 } else { threads.max(1) };
+        let slices_each = frame.slices.len().div_ceil(threads).max(1);
+        let measures = &self.measures;
+        let judge_part = |first: usize, models: &mut [Option<Model>], readings: &mut [Option<Reading>]| {
+            for (index, (model, reading)) in models.iter_mut().zip(readings).enumerate() {
+                let (slice, measure) = (first + index / width, index % width);
+                let row = &frame.slices[slice];
+                let cell = row.cells[measure];
+                *reading = observe(model, &measures[measure], cell, row.events, civil_seconds(slice));
+            }
+        };
+        let parts = self.models.chunks_mut(slices_each * width).zip(readings.chunks_mut(slices_each * width));
+        if threads == 1 {
+            parts.for_each(|(models, readings)| judge_part(0, models, readings));
+        } else {
+            std::thread::scope(|scope| {
+                for (part, (models, readings)) in parts.enumerate() {
+                    let judge_part = &judge_part;
+                    scope.spawn(move || judge_part(part * slices_each, models, readings));
+                }
+            });
+        }
+        readings
+    }
+
+    /// How many series there are and how many have not scored yet.
+    pub fn counts(&self) -> (usize, usize) {
+        let known = self.models.iter().flatten();
+        (self.models.len(), known.filter(|model| model.learning().is_some()).count())
+    }
+
+    /// The series that is furthest in its warm-up, while none has finished: windows seen and needed.
+    pub fn learning(&self) -> Option<(u64, u64)> {
+        if self.models.iter().flatten().any(|model| model.learning().is_none()) {
+            return None;
+        }
+        let best = self.models.iter().flatten().filter_map(Model::learning).max_by_key(|learning| learning.seen)?;
+        Some((best.seen, best.needed))
+    }
+
+    /// The shards whose snapshot is due. Their counters start again, as if the snapshots were stored: they
+    /// are, or the process stops.
+    pub fn due_snapshots(&mut self) -> Vec<ModelBlob> {
+        let settings = self.settings();
+        let mut blobs = Vec::new();
+        for (shard, unsaved) in self.unsaved.iter_mut().enumerate() {
+            // Shards take turns, so that no single commit writes them all.
+            if *unsaved < SNAPSHOT_EVERY_WINDOWS + (shard as u32 * 7) % 32 {
+                continue;
+            }
+            *unsaved = 0;
+            let width = SHARD_SLICES * self.measures.len();
+            let end = ((shard + 1) * width).min(self.models.len());
+            let models = self.models[shard * width..end].to_vec();
+            let bytes = pack(&SavedShard { settings: settings.clone(), models });
+            blobs.push(ModelBlob { shard, through_millis: self.learned_through[shard], bytes });
+        }
+        blobs
+    }
+
+    /// The models of `num_slices` slices as far as snapshots hold them. Snapshots made under other settings
+    /// are passed over. The frames from [`Models::needed_from`] on must be folded in, in order of time.
+    pub fn from_snapshots(
+        measures: Vec<Judging>,
+        num_slices: usize,
+        snapshots: &[ModelBlob],
+    ) -> Result<Self, BlobError> {
+        let mut models = Self::new(measures);
+        let width = models.measures.len();
+        models.models.resize(num_slices * width, None);
+        models.unsaved.resize(num_slices.div_ceil(SHARD_SLICES), SNAPSHOT_EVERY_WINDOWS);
+        models.learned_through.resize(models.unsaved.len(), i64::MIN);
+        for blob in snapshots {
+            let Some(saved) = models.usable(blob)? else { continue };
+            let first = blob.shard * SHARD_SLICES * width;
+            for (slot, model) in models.models[first..].iter_mut().zip(saved) {
+                *slot = model;
+            }
+            models.learned_through[blob.shard] = blob.through_millis;
+            models.unsaved[blob.shard] = 0;
+        }
+        Ok(models)
+    }
+
+    /// From which window end on frames must be folded in.
+    pub fn needed_from(&self) -> i64 {
+        self.learned_through.iter().copied().min().unwrap_or(i64::MIN)
+    }
+
+    fn usable(&self, blob: &ModelBlob) -> Result<Option<Vec<Option<Model>>>, BlobError> {
+        let saved: SavedShard = unpack("model snapshot", &blob.bytes)?;
+        Ok((saved.settings == self.settings()).then_some(saved.models))
+    }
+
+    /// Learns a stored window, unless the shard's snapshot already has.
+    pub fn fold(
+        &mut self,
+        blob: &FrameBlob,
+        civil_seconds: &dyn Fn(usize, i64) -> i64,
+    ) -> Result<(), BlobError> {
+        if self.learned_through.get(blob.shard).is_none_or(|through| blob.end_millis <= *through) {
+            return Ok(());
+        }
+        self.learned_through[blob.shard] = blob.end_millis;
+        self.unsaved[blob.shard] += 1;
+        let frame = ShardFrame::decode(&blob.bytes)?;
+        let width = self.measures.len();
+        let first = blob.shard * SHARD_SLICES;
+        for (index, cell) in frame.cells.iter().enumerate() {
+            let (slice, measure) = (first + index / width, index % width);
+            let Some(model) = self.models.get_mut(slice * width + measure) else { continue };
+            let events = frame.events[index / width];
+            observe(model, &self.measures[measure], *cell, events, civil_seconds(slice, blob.start_millis));
+        }
+        Ok(())
+    }
+
+    fn settings(&self) -> String {
+        format!("{} {:?}", Model::STATE_VERSION, self.measures)
+    }
+}
+
+/// Score first, learn second; the same for live windows and for frames folded after a restart.
+fn observe(
+    model: &mut Option<Model>,
+    judging: &Judging,
+    cell: Option<Cell>,
+    events: u64,
+    civil_seconds: i64,
+) -> Option<Reading> {
+    let cell = cell?;
+    let mut score = None;
+    if cell.weight >= judging.min_weight
+        && let Some(observation) = Observation::new(civil_seconds, cell.value, events)
+    {
+        let model = model.get_or_insert_with(|| judging.detector.start());
+        score = model.observe(&observation, LearnPolicy::Learn);
+    }
+    Some(Reading { actual: cell.value, score })
+}
+
+/// Cuts a judged window into the frames of its shards.
+pub(super) fn shard_frames(frame: &Frame, readings: &[Option<Reading>], width: usize) -> Vec<FrameBlob> {
+    let mut blobs = Vec::new();
+    for (shard, rows) in frame.slices.chunks(SHARD_SLICES).enumerate() {
+        let first = shard * SHARD_SLICES * width;
+        let scores = readings[first..first + rows.len() * width]
+            .iter()
+            .map(|reading| reading.and_then(|reading| reading.score.as_ref().map(StoredScore::from)))
+            .collect();
+        let shard_frame = ShardFrame {
+            events: rows.iter().map(|row| row.events).collect(),
+            cells: rows.iter().flat_map(|row| row.cells.iter().copied()).collect(),
+            scores,
+        };
+        blobs.push(FrameBlob {
+            start_millis: frame.start_millis,
+            end_millis: frame.end_millis,
+            shard,
+            bytes: shard_frame.encode(),
+        });
+    }
+    blobs
+}

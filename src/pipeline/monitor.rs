@@ -1,0 +1,350 @@
+//! One monitor: what it watches, and all its state between two batches.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    FrameBlob, Models, MonitorCommit, RecordedInputKind, SlicesFrom,
+    frames::{BlobError, pack, unpack},
+    models::{Judging, shard_frames},
+};
+use crate::{
+    anomaly::{Alert, AnomalyTracker, Incident, IncidentBook, MonitorFacts, Updates, WindowView},
+    record::{Mapping, PartitionId, RejectReason, RejectSample},
+    window::{Frame, SavedWindows, SliceKey, WindowSpec, Windows},
+};
+
+/// Version of [`Saved`]; a change of its shape raises it and keeps the old one readable.
+const STATE_VERSION: u32 = 1;
+
+/// Reject samples kept per monitor.
+const SAMPLES_KEPT: usize = 20;
+
+/// A configured monitor, checked.
+#[derive(Debug)]
+pub struct MonitorSpec {
+    /// Names, units, rules.
+    pub facts: MonitorFacts,
+    /// What is aggregated.
+    pub window: Arc<WindowSpec>,
+    /// How rows become events.
+    pub mapping: Mapping,
+    /// How each measure is judged.
+    pub judging: Vec<Judging>,
+    /// Whose civil time the seasons of a slice follow.
+    pub zones: SliceZones,
+    /// A partition silent for so long is left out of the watermark.
+    pub idle_timeout_millis: i64,
+    /// Events later than their arrival by more than this are refused.
+    pub max_lead_millis: i64,
+    /// A source unreachable for so long raises a no-data incident.
+    pub no_data_after_millis: i64,
+}
+
+/// Time zones by the value of one dimension.
+#[derive(Clone, Debug)]
+pub struct SliceZones {
+    /// The zone of slices that name no value, or another one.
+    pub default: TimeZone,
+    /// Index of the dimension and the zones of its values.
+    pub by: Option<(usize, BTreeMap<String, TimeZone>)>,
+}
+
+impl SliceZones {
+    /// The zone of a slice.
+    pub fn of(&self, slice: &SliceKey) -> &TimeZone {
+        self.by
+            .as_ref()
+            .and_then(|(dimension, zones)| zones.get(slice.0.get(*dimension)?.as_deref()?))
+            .unwrap_or(&self.default)
+    }
+
+    /// Seconds on the wall clock of a slice at `millis`.
+    pub fn civil_seconds(&self, slice: &SliceKey, millis: i64) -> i64 {
+        crate::window::WindowGrid::civil_seconds_in(self.of(slice), millis)
+    }
+}
+
+/// Where every event went. Nothing is lost: `events` is the sum of the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Events that came.
+    pub events: u64,
+    /// Aggregated.
+    pub counted: u64,
+    /// Refused, in the order of [`RejectReason::ALL`].
+    pub rejected: [u64; RejectReason::ALL.len()],
+    /// Too late for their window.
+    pub late: u64,
+    /// On time for their partition, but their window had been closed by idleness or the clock.
+    pub after_close: u64,
+    /// Over a partition's limit of slices in a window.
+    pub over_limit: u64,
+    /// Windows closed.
+    pub windows: u64,
+    /// Observations scored.
+    pub scored: u64,
+    /// Slices counted under `(other)`, added up over windows.
+    pub refused_slices: u64,
+}
+
+impl Totals {
+    /// Refused for any reason.
+    pub fn num_rejected(&self) -> u64 {
+        self.rejected.iter().sum()
+    }
+
+    /// Whether every event is accounted for.
+    pub fn is_conserved(&self) -> bool {
+        self.events == self.counted + self.num_rejected() + self.late + self.after_close + self.over_limit
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.counted += other.counted;
+        self.late += other.late;
+        self.after_close += other.after_close;
+        self.over_limit += other.over_limit;
+        for (total, more) in self.rejected.iter_mut().zip(other.rejected) {
+            *total += more;
+        }
+    }
+}
+
+/// One monitor and its state.
+#[derive(Debug)]
+pub struct Monitor {
+    pub(super) spec: Arc<MonitorSpec>,
+    pub(super) windows: Windows,
+    pub(super) models: Models,
+    tracker: AnomalyTracker,
+    book: IncidentBook,
+    pub(super) totals: Totals,
+    pub(super) samples: Vec<RejectSample>,
+    pending: Pending,
+}
+
+/// Results since the last full commit.
+#[derive(Debug, Default)]
+struct Pending {
+    frames: Vec<FrameBlob>,
+    num_windows: usize,
+    incidents: BTreeMap<String, Incident>,
+    alerts: Vec<Alert>,
+    slices_stored: usize,
+}
+
+/// Everything but slices, models and frames, which have tables of their own.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    version: u32,
+    shape: String,
+    windows: SavedWindows,
+    tracker: AnomalyTracker,
+    book: IncidentBook,
+    totals: Totals,
+    samples: Vec<RejectSample>,
+}
+
+impl Monitor {
+    /// A monitor that has seen nothing.
+    pub fn new(spec: Arc<MonitorSpec>) -> Self {
+        Self {
+            windows: Windows::new(spec.window.clone()),
+            models: Models::new(spec.judging.clone()),
+            tracker: AnomalyTracker::default(),
+            book: IncidentBook::default(),
+            totals: Totals::default(),
+            samples: Vec::new(),
+            pending: Pending::default(),
+            spec,
+        }
+    }
+
+    /// The monitor as it was saved; its models are given ready. The outer error is about the bytes, the
+    /// inner one says that the configuration has changed its shape.
+    pub fn restore(
+        spec: Arc<MonitorSpec>,
+        state: &[u8],
+        slices: Vec<SliceKey>,
+        models: Models,
+    ) -> Result<Result<Self, String>, BlobError> {
+        let saved: Saved = unpack("monitor state", state)?;
+        let shape = spec.shape();
+        if saved.version != STATE_VERSION || saved.shape != shape {
+            return Ok(Err(format!("stored as `{}`, configured as `{shape}`", saved.shape)));
+        }
+        let pending = Pending { slices_stored: slices.len(), ..Pending::default() };
+        Ok(Ok(Self {
+            windows: Windows::restore(spec.window.clone(), saved.windows, slices),
+            models,
+            tracker: saved.tracker,
+            book: saved.book,
+            totals: saved.totals,
+            samples: saved.samples,
+            pending,
+            spec,
+        }))
+    }
+
+    /// What is configured.
+    pub fn spec(&self) -> &Arc<MonitorSpec> {
+        &self.spec
+    }
+
+    /// Closes and judges every window that ends at or before `through_millis`; says how many.
+    pub(super) fn close_through(&mut self, through_millis: i64, threads: usize) -> usize {
+        let mut closed = 0;
+        while let Some(frame) = self.windows.close_next(through_millis) {
+            self.judge(&frame, threads);
+            closed += 1;
+        }
+        closed
+    }
+
+    /// Closes every window that the watermark has passed.
+    pub(super) fn close_ready(&mut self, threads: usize) {
+        if let Some(through) = self.windows.ready_through() {
+            self.close_through(through, threads);
+        }
+    }
+
+    /// Leaves partitions out that were last heard too long ago, then closes what the others allow, or, when
+    /// nobody is left to speak, what the clock allows. Says what the clock did.
+    pub(super) fn pass_time(
+        &mut self,
+        now_millis: i64,
+        heard_millis: &mut BTreeMap<PartitionId, i64>,
+        threads: usize,
+    ) -> Vec<RecordedInputKind> {
+        let mut kinds = Vec::new();
+        let clocks = self.windows.watermarks().iter();
+        let awaited: Vec<PartitionId> =
+            clocks.filter(|(_, clock)| clock.is_awaited()).map(|(partition, _)| partition.clone()).collect();
+        for partition in awaited {
+            let heard = *heard_millis.entry(partition.clone()).or_insert(now_millis);
+            if now_millis - heard >= self.spec.idle_timeout_millis {
+                self.windows.set_idle(&partition);
+                kinds.push(RecordedInputKind::Idle { partition: partition.to_string() });
+            }
+        }
+        self.close_ready(threads);
+        let through_millis = now_millis - self.spec.window.allowed_lateness_millis;
+        if self.windows.watermarks().all_silent() && self.close_through(through_millis, threads) > 0 {
+            kinds.push(RecordedInputKind::Clock { through_millis });
+        }
+        kinds
+    }
+
+    fn judge(&mut self, frame: &Frame, threads: usize) {
+        let slices = self.windows.registry().keys();
+        let zones = &self.spec.zones;
+        let civil_seconds = |slice: usize| zones.civil_seconds(&slices[slice], frame.start_millis);
+        let readings = self.models.judge(frame, &civil_seconds, threads);
+        let view = WindowView {
+            facts: &self.spec.facts,
+            slices,
+            readings: &readings,
+            start_millis: frame.start_millis,
+            end_millis: frame.end_millis,
+        };
+        self.totals.windows += 1;
+        self.totals.scored += view.num_judged() as u64;
+        self.totals.refused_slices += frame.refused_slices as u64;
+        let (changed, closed) = self.tracker.update(&view);
+        let updates = self.book.update(&view, &changed, &closed);
+        let width = self.spec.window.measures.len();
+        self.pending.frames.extend(shard_frames(frame, &readings, width));
+        self.pending.num_windows += 1;
+        self.pending.take(updates);
+    }
+
+    /// The source cannot be read since `since_millis`.
+    pub(super) fn source_lost(&mut self, since_millis: i64, now_millis: i64, why: &str) {
+        let updates = self.book.source_lost(&self.spec.facts, since_millis, now_millis, why);
+        self.pending.take(updates);
+    }
+
+    /// The source can be read again.
+    pub(super) fn source_back(&mut self, now_millis: i64) {
+        let updates = self.book.source_back(&self.spec.facts, now_millis);
+        self.pending.take(updates);
+    }
+
+    /// Whether a full commit has anything to tell.
+    pub(super) fn has_results(&self) -> bool {
+        self.pending.num_windows > 0 || !self.pending.incidents.is_empty()
+    }
+
+    /// Windows closed since the last full commit.
+    pub(super) fn num_pending_windows(&self) -> usize {
+        self.pending.num_windows
+    }
+
+    /// Incidents that are open now.
+    pub fn open_incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.book.open()
+    }
+
+    /// Keeps the last few refused events for people.
+    pub(super) fn keep_samples(&mut self, samples: &[RejectSample]) {
+        self.samples.extend_from_slice(samples);
+        let surplus = self.samples.len().saturating_sub(SAMPLES_KEPT);
+        self.samples.drain(..surplus);
+    }
+
+    /// Takes everything since the last full commit.
+    pub(super) fn take_commit(&mut self) -> MonitorCommit {
+        let pending = std::mem::take(&mut self.pending);
+        let slices = self.windows.registry().keys();
+        let new_slices = SlicesFrom { first: pending.slices_stored, keys: slices[pending.slices_stored..].to_vec() };
+        self.pending.slices_stored = slices.len();
+        let saved = Saved {
+            version: STATE_VERSION,
+            shape: self.spec.shape(),
+            windows: self.windows.save(),
+            tracker: self.tracker.clone(),
+            book: self.book.clone(),
+            totals: self.totals.clone(),
+            samples: self.samples.clone(),
+        };
+        MonitorCommit {
+            monitor: self.spec.facts.monitor.clone(),
+            state: pack(&saved),
+            slices: new_slices,
+            frames: pending.frames,
+            models: self.models.due_snapshots(),
+            incidents: pending.incidents.into_values().collect(),
+            alerts: pending.alerts,
+        }
+    }
+}
+
+impl Pending {
+    fn take(&mut self, updates: Updates) {
+        for incident in updates.incidents {
+            self.incidents.insert(incident.id.clone(), incident);
+        }
+        self.alerts.extend(updates.alerts);
+    }
+}
+
+impl MonitorSpec {
+    /// What stored windows and slices depend on. A monitor cannot go on with another shape; its detector
+    /// settings may change, the models are then rebuilt from its history.
+    pub fn shape(&self) -> String {
+        let window = &self.window;
+        let measures: Vec<String> =
+            window.measures.iter().map(|measure| format!("{} {:?}", measure.name, measure.kind)).collect();
+        format!(
+            "interval {} s in {}, dimensions {:?}, rollups {:?}, measures [{}]",
+            window.grid.width().seconds(),
+            window.grid.zone().iana_name().unwrap_or("fixed"),
+            window.dimensions,
+            window.rollups,
+            measures.join(", "),
+        )
+    }
+}

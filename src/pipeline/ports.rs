@@ -1,0 +1,315 @@
+//! The ports of the road: what the pipeline needs from sources, stores and notifiers, in its own words.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{Commit, FrameBlob, ModelBlob, RecordedInput};
+use crate::{
+    anomaly::{Alert, Incident, IncidentKind, IncidentState},
+    record::{Checkpoint, PartitionId, Receipt, RecordBatch, RejectSample, SourceId},
+    window::SliceKey,
+};
+
+/// Whose fault an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The configuration's, or the input's: a person must change something.
+    User,
+    /// A service's outside.
+    External,
+    /// Ours.
+    Internal,
+}
+
+/// Whether trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It cannot.
+    Never,
+    /// It can, after a growing pause.
+    Backoff,
+    /// It can, after this long: the other side said so.
+    After(Duration),
+}
+
+/// Whether a source can be trusted to have shown all there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceState {
+    /// Connecting, or has not shown its first records yet.
+    Starting,
+    /// There is more to read: silence means nothing.
+    Reading,
+    /// Everything there is has been read: silence is silence.
+    CaughtUp,
+    /// Cannot be read.
+    Unreachable {
+        /// Why, for people.
+        why: String,
+    },
+    /// Read to its end.
+    Ended,
+}
+
+impl SourceState {
+    /// The word in metrics and the API.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Reading => "reading",
+            Self::CaughtUp => "caught_up",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// A source could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// What it is configured to read cannot be read as it is.
+    #[error("{0}")]
+    Unusable(String),
+    /// It is away; trying again may help.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl SourceError {
+    /// Whose fault.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Unusable(_) => Fault::User,
+            Self::Unavailable(_) => Fault::External,
+        }
+    }
+
+    /// Whether to try again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Unusable(_) => Retry::Never,
+            Self::Unavailable(_) => Retry::Backoff,
+        }
+    }
+}
+
+/// Where records come from. The run loop does, for one source:
+///
+/// ```text
+/// loop {
+///     batch = source.next_batch()      // cancelled and called again at any await
+///     engine.ingest(batch)
+///     store.commit(engine.take_commit())
+///     source.acknowledge(checkpoint)   // never before the commit
+/// }
+/// ```
+///
+/// A source is built with the stored checkpoint and never sees the store. It hands over the records of each
+/// partition in order, each record in exactly one batch, each batch starting where the one before ended.
+#[async_trait]
+pub trait Source: Send {
+    /// Partitions known so far; the watermark waits for each of them.
+    fn partitions(&self) -> Vec<PartitionId>;
+
+    /// The next batch; `None` when a bounded source has ended. Cancel-safe. After an error that may be
+    /// retried it can be called again.
+    async fn next_batch(&mut self) -> Result<Option<RecordBatch>, SourceError>;
+
+    /// Everything up to `checkpoint` is stored, with these receipts in the order of their records.
+    async fn acknowledge(&mut self, checkpoint: &Checkpoint, receipts: Vec<Receipt>) -> Result<(), SourceError>;
+
+    /// Whether there is more to read right now.
+    fn state(&self) -> SourceState;
+
+    /// Whether records can be read again after a crash. If not, they are kept in the journal.
+    fn can_replay(&self) -> bool;
+
+    /// Which partition is furthest behind in event time, for sources that choose what to read next.
+    fn set_event_times(&mut self, _newest_millis: &dyn Fn(&PartitionId) -> Option<i64>) {}
+}
+
+/// A store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another writer moved the checkpoint, or this process is out of step. Nothing was stored.
+    #[error("the store refused a commit: {0}; does another process use the same file?")]
+    Conflict(#[from] crate::record::Conflict),
+    /// The file cannot be used: damaged, of a newer version, or locked by another process.
+    #[error("{0}")]
+    Unusable(String),
+    /// A passing failure, such as a full disk.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl StoreError {
+    /// Whose fault.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Conflict(_) | Self::Unusable(_) => Fault::User,
+            Self::Unavailable(_) => Fault::External,
+        }
+    }
+
+    /// Whether to try again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Conflict(_) | Self::Unusable(_) => Retry::Never,
+            Self::Unavailable(_) => Retry::Backoff,
+        }
+    }
+}
+
+/// What a store holds of one source.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// Where reading goes on.
+    pub checkpoint: Checkpoint,
+    /// Records stored since the last full commit, in order.
+    pub journal: Vec<RecordBatch>,
+}
+
+/// What a store holds of one monitor.
+#[derive(Debug, Default)]
+pub struct RestoredMonitor {
+    /// The state of its last full commit; `None` for a monitor never seen.
+    pub state: Option<Vec<u8>>,
+    /// Its slices by number.
+    pub slices: Vec<SliceKey>,
+    /// The newest snapshot of each shard.
+    pub models: Vec<ModelBlob>,
+}
+
+/// Where results live. One writer per source.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// What is stored of a source; empty for one never seen.
+    async fn restore(&self, source: &SourceId) -> Result<Restored, StoreError>;
+    /// What is stored of a monitor.
+    async fn restore_monitor(&self, monitor: &str) -> Result<RestoredMonitor, StoreError>;
+    /// All or nothing. Refuses (`Conflict`) a delta that does not start at the stored checkpoint.
+    async fn commit(&self, commit: &Commit) -> Result<(), StoreError>;
+}
+
+/// A range of stored windows.
+#[derive(Clone, Copy, Debug)]
+pub struct HistoryRange {
+    /// Windows that start at or after this.
+    pub from_millis: i64,
+    /// Windows that start before this.
+    pub to_millis: i64,
+    /// Only this shard.
+    pub shard: Option<usize>,
+    /// At most this many blobs: the earliest.
+    pub limit: usize,
+}
+
+/// Which incidents to list.
+#[derive(Clone, Debug, Default)]
+pub struct IncidentQuery {
+    /// Only of this monitor.
+    pub monitor: Option<String>,
+    /// Only in this state.
+    pub state: Option<IncidentState>,
+    /// Only of this kind.
+    pub kind: Option<IncidentKind>,
+    /// Only with at least this peak severity.
+    pub min_severity: Option<f64>,
+    /// Only opened before this.
+    pub opened_before_millis: Option<i64>,
+    /// At most this many: the newest.
+    pub limit: usize,
+}
+
+/// Reading what was stored.
+#[async_trait]
+pub trait History: Send + Sync {
+    /// The slices of a monitor by number.
+    async fn slices(&self, monitor: &str) -> Result<Vec<SliceKey>, StoreError>;
+    /// Stored windows by start, then shard.
+    async fn frames(&self, monitor: &str, range: HistoryRange) -> Result<Vec<FrameBlob>, StoreError>;
+    /// Incidents, newest first.
+    async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError>;
+    /// One incident.
+    async fn incident(&self, id: &str) -> Result<Option<Incident>, StoreError>;
+    /// The receipt of a record by its id, if it was stored.
+    async fn receipt(&self, source: &SourceId, id: &str) -> Result<Option<Receipt>, StoreError>;
+    /// Everything the wall clock did to the monitors of a source, in order.
+    async fn inputs(&self, source: &SourceId) -> Result<Vec<RecordedInput>, StoreError>;
+}
+
+/// An alert that waits to be sent.
+#[derive(Clone, Debug)]
+pub struct OutboxRow {
+    /// The alert.
+    pub alert: Alert,
+    /// Attempts so far.
+    pub attempts: u32,
+}
+
+/// Alerts between commit and delivery.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// A notifier's alerts that are due at this time, oldest first.
+    async fn due(&self, notifier: &str, now_millis: i64, limit: usize) -> Result<Vec<OutboxRow>, StoreError>;
+    /// The alert was delivered.
+    async fn delivered(&self, id: &str, now_millis: i64) -> Result<(), StoreError>;
+    /// An attempt failed; try again later.
+    async fn postpone(&self, id: &str, due_millis: i64, error: &str) -> Result<(), StoreError>;
+    /// No further attempts.
+    async fn give_up(&self, id: &str, now_millis: i64, error: &str) -> Result<(), StoreError>;
+    /// How many alerts wait for a notifier.
+    async fn num_waiting(&self, notifier: &str) -> Result<u64, StoreError>;
+}
+
+/// One attempt to send failed.
+#[derive(Debug, thiserror::Error)]
+pub enum NotifyError {
+    /// The receiver will never take this message.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The receiver could not be reached or failed.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// The receiver asked for a pause.
+    #[error("throttled for {} s: {why}", after.as_secs())]
+    Throttled {
+        /// How long.
+        after: Duration,
+        /// Why.
+        why: String,
+    },
+}
+
+impl NotifyError {
+    /// Whose fault.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Refused(_) => Fault::User,
+            Self::Unavailable(_) | Self::Throttled { .. } => Fault::External,
+        }
+    }
+
+    /// Whether to try again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Refused(_) => Retry::Never,
+            Self::Unavailable(_) => Retry::Backoff,
+            Self::Throttled { after, .. } => Retry::After(*after),
+        }
+    }
+}
+
+/// Sends alerts somewhere.
+#[async_trait]
+pub trait Notifier: Send + Sync + fmt::Debug {
+    /// Sends once. Retries, limits and duplicates are the business of delivery.
+    async fn send(&self, alert: &Alert) -> Result<(), NotifyError>;
+}
+
+/// Takes refused events, for people to look at.
+#[async_trait]
+pub trait DeadLetters: Send {
+    /// Keeps these. Called before the commit that counts them, so that none is lost.
+    async fn keep(&mut self, rejects: &[RejectSample]) -> Result<(), StoreError>;
+}

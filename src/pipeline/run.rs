@@ -1,0 +1,300 @@
+//! The run loop of one source: next batch, ingest, commit, acknowledge; and the passing of time.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Clock, Commit, DeadLetters, Engine, Retry, Source, SourceError, SourceState, SourceStatus, StatusBoard,
+    Store, StoreError, Telemetry, Totals,
+    telemetry::{BatchRead, CommitPostponed, CommitStored, IncidentChanged, SourceLost},
+};
+use crate::{
+    anomaly::{Incident, IncidentState},
+    record::{Conflict, RecordBatch, SourceId},
+};
+
+/// When the run loop commits and looks at the clock.
+#[derive(Clone, Copy, Debug)]
+pub struct RunPolicy {
+    /// Closed windows are committed at once when the source has nothing more, else at most this often.
+    pub commit_every: Duration,
+    /// Or after this many records, which bounds what a restart reads again.
+    pub commit_records_max: usize,
+    /// Or after this many closed windows, which bounds memory while catching up.
+    pub commit_windows_max: usize,
+    /// How often time passes.
+    pub tick_every: Duration,
+    /// Longest pause between attempts to reach a source or a store.
+    pub pause_max: Duration,
+}
+
+impl Default for RunPolicy {
+    fn default() -> Self {
+        Self {
+            commit_every: Duration::from_millis(500),
+            commit_records_max: 1_000_000,
+            commit_windows_max: 1_000,
+            tick_every: Duration::from_secs(1),
+            pause_max: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why a run loop stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The source cannot be read as configured.
+    #[error("source `{source_id}`: {error}")]
+    Source {
+        /// The source.
+        source_id: SourceId,
+        /// What was wrong.
+        error: SourceError,
+    },
+    /// The store will not take any commit.
+    #[error("source `{source_id}`: {error}")]
+    Store {
+        /// The source.
+        source_id: SourceId,
+        /// What was wrong.
+        error: StoreError,
+    },
+    /// A source handed over a batch that does not fit the one before.
+    #[error("source `{source_id}` is out of step: {error}")]
+    OutOfStep {
+        /// The source.
+        source_id: SourceId,
+        /// Where.
+        error: Conflict,
+    },
+}
+
+/// Told of every incident that changed, after it was stored.
+pub type IncidentWatcher = Box<dyn Fn(&Incident) + Send + Sync>;
+
+/// Everything one run loop needs.
+pub struct Runner {
+    /// The source's kind, for people.
+    pub kind: &'static str,
+    /// Its name.
+    pub source_id: SourceId,
+    /// Where records come from.
+    pub source: Box<dyn Source>,
+    /// What is made of them.
+    pub engine: Engine,
+    /// Where it is stored.
+    pub store: Arc<dyn Store>,
+    /// Where refused events go besides the counters.
+    pub dead_letters: Option<Box<dyn DeadLetters>>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Metrics.
+    pub telemetry: Arc<Telemetry>,
+    /// Where people look.
+    pub board: StatusBoard,
+    /// Woken when alerts were stored.
+    pub alerts_stored: Arc<Notify>,
+    /// Told of incidents.
+    pub watcher: Option<IncidentWatcher>,
+    /// When to commit.
+    pub policy: RunPolicy,
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner").field("source_id", &self.source_id).finish_non_exhaustive()
+    }
+}
+
+/// What the loop remembers from turn to turn.
+struct Progress {
+    committed_at: i64,
+    failures: u32,
+    /// While set, the source is not asked again before this.
+    paused_until: Option<tokio::time::Instant>,
+    unreachable: Option<String>,
+    lag_millis: Option<i64>,
+    num_records: u64,
+    told: Vec<Totals>,
+}
+
+impl Runner {
+    /// Runs until the source ends or `stop` is cancelled; both end with a full commit.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<Engine, RunError> {
+        let now = self.clock.now_millis();
+        let mut progress = Progress {
+            committed_at: now,
+            failures: 0,
+            paused_until: None,
+            unreachable: None,
+            lag_millis: None,
+            num_records: 0,
+            told: self.engine.monitors().iter().map(|monitor| monitor.totals.clone()).collect(),
+        };
+        self.engine.await_partitions(&self.source.partitions(), now);
+        self.publish(&mut progress);
+        let mut ticks = tokio::time::interval(self.policy.tick_every);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            let paused = progress.paused_until;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                _ = ticks.tick() => {
+                    let state = self.state(&progress);
+                    self.engine.tick(self.clock.now_millis(), &state);
+                    self.publish(&mut progress);
+                }
+                batch = next_batch(self.source.as_mut(), paused) => match batch {
+                    Ok(Some(batch)) => self.take(batch, &mut progress)?,
+                    Ok(None) => break,
+                    Err(error) => self.pause(error, &mut progress)?,
+                },
+            }
+            if self.commit_due(&progress) {
+                self.commit(false, &mut progress).await?;
+            }
+        }
+        self.commit(true, &mut progress).await?;
+        Ok(self.engine)
+    }
+
+    fn take(&mut self, batch: RecordBatch, progress: &mut Progress) -> Result<(), RunError> {
+        progress.failures = 0;
+        progress.paused_until = None;
+        progress.unreachable = None;
+        progress.lag_millis = batch.lag_millis;
+        progress.num_records += batch.records.len() as u64;
+        BatchRead {
+            source: self.source_id.as_str(),
+            num_records: batch.records.len(),
+            num_bytes: batch.payload_bytes(),
+        }
+        .emit(&self.telemetry);
+        let now = self.clock.now_millis();
+        tokio::task::block_in_place(|| self.engine.ingest(vec![batch], now))
+            .map_err(|error| RunError::OutOfStep { source_id: self.source_id.clone(), error })?;
+        self.source.set_event_times(&|partition| self.engine.newest_event_millis(partition));
+        Ok(())
+    }
+
+    fn pause(&self, error: SourceError, progress: &mut Progress) -> Result<(), RunError> {
+        let pause = match error.retry() {
+            Retry::Never => return Err(RunError::Source { source_id: self.source_id.clone(), error }),
+            Retry::Backoff => backoff(progress.failures, self.policy.pause_max),
+            Retry::After(pause) => pause,
+        };
+        if progress.unreachable.is_none() {
+            SourceLost { source: self.source_id.as_str(), error: &error }.emit(&self.telemetry);
+        }
+        progress.failures += 1;
+        progress.unreachable = Some(error.to_string());
+        progress.paused_until = Some(tokio::time::Instant::now() + pause);
+        Ok(())
+    }
+
+    fn state(&self, progress: &Progress) -> SourceState {
+        match &progress.unreachable {
+            Some(why) => SourceState::Unreachable { why: why.clone() },
+            None => self.source.state(),
+        }
+    }
+
+    fn commit_due(&self, progress: &Progress) -> bool {
+        let engine = &self.engine;
+        if !self.source.can_replay() && engine.num_pending_records() > 0 {
+            return true;
+        }
+        if engine.num_pending_records() >= self.policy.commit_records_max
+            || engine.num_pending_windows() >= self.policy.commit_windows_max
+        {
+            return true;
+        }
+        let waited = self.clock.now_millis() - progress.committed_at;
+        let caught_up = !matches!(self.source.state(), SourceState::Reading | SourceState::Starting);
+        engine.has_results() && (caught_up || waited >= self.policy.commit_every.as_millis() as i64)
+    }
+
+    async fn commit(&mut self, full: bool, progress: &mut Progress) -> Result<(), RunError> {
+        let fail = |source_id: &SourceId, error| RunError::Store { source_id: source_id.clone(), error };
+        let rejects = self.engine.take_rejects();
+        if let Some(dead_letters) = self.dead_letters.as_mut().filter(|_| !rejects.is_empty()) {
+            dead_letters.keep(&rejects).await.map_err(|error| fail(&self.source_id, error))?;
+        }
+        let full = full || self.engine.num_pending_records() >= self.policy.commit_records_max;
+        if let Some((commit, receipts)) = self.engine.take_commit(full, self.clock.now_millis()) {
+            let started = tokio::time::Instant::now();
+            self.store_with_patience(&commit).await.map_err(|error| fail(&self.source_id, error))?;
+            let full = commit.monitors.is_some();
+            CommitStored { source: self.source_id.as_str(), full, took: started.elapsed() }.emit(&self.telemetry);
+            let acknowledged = self.source.acknowledge(self.engine.checkpoint(), receipts).await;
+            acknowledged
+                .map_err(|error| RunError::Source { source_id: self.source_id.clone(), error })?;
+            self.tell(&commit);
+        }
+        progress.committed_at = self.clock.now_millis();
+        self.publish(progress);
+        Ok(())
+    }
+
+    async fn store_with_patience(&self, commit: &Commit) -> Result<(), StoreError> {
+        let mut failures = 0;
+        loop {
+            match self.store.commit(commit).await {
+                Err(error) if error.retry() != Retry::Never => {
+                    CommitPostponed { source: self.source_id.as_str(), error: &error }.emit(&self.telemetry);
+                    tokio::time::sleep(backoff(failures, self.policy.pause_max)).await;
+                    failures += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn tell(&self, commit: &Commit) {
+        for monitor in commit.monitors.iter().flatten() {
+            for incident in &monitor.incidents {
+                let opened = incident.state == IncidentState::Open && incident.is_new();
+                IncidentChanged { incident, opened }.emit(&self.telemetry);
+                if let Some(watcher) = &self.watcher {
+                    watcher(incident);
+                }
+            }
+            if !monitor.alerts.is_empty() {
+                self.alerts_stored.notify_waiters();
+            }
+        }
+    }
+
+    fn publish(&self, progress: &mut Progress) {
+        let source = SourceStatus {
+            source: self.source_id.clone(),
+            kind: self.kind,
+            state: self.state(progress),
+            lag_millis: progress.lag_millis,
+            num_records: progress.num_records,
+        };
+        let monitors = self.engine.status();
+        self.telemetry.observe(&source, &monitors, &progress.told, self.clock.now_millis());
+        progress.told = monitors.iter().map(|monitor| monitor.totals.clone()).collect();
+        self.board.update(source, monitors);
+    }
+}
+
+/// Waits out a pause, then asks the source. Cancel-safe, since both parts are.
+async fn next_batch(
+    source: &mut dyn Source,
+    paused_until: Option<tokio::time::Instant>,
+) -> Result<Option<RecordBatch>, SourceError> {
+    if let Some(until) = paused_until {
+        tokio::time::sleep_until(until).await;
+    }
+    source.next_batch().await
+}
+
+/// 0.25 s, doubling.
+fn backoff(failures: u32, most: Duration) -> Duration {
+    Duration::from_millis(250).saturating_mul(1 << failures.min(10)).min(most)
+}

@@ -1,0 +1,102 @@
+//! What people may see of a running engine: a copy made after each commit, never the state itself.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use super::{Monitor, SourceState, Totals};
+use crate::record::{RejectSample, SourceId};
+
+/// One source as people see it.
+#[derive(Clone, Debug)]
+pub struct SourceStatus {
+    /// Its name.
+    pub source: SourceId,
+    /// Its kind, as configured.
+    pub kind: &'static str,
+    /// Whether it can be read.
+    pub state: SourceState,
+    /// How far behind, where it can tell.
+    pub lag_millis: Option<i64>,
+    /// Records since the start of the process.
+    pub num_records: u64,
+}
+
+/// One monitor as people see it.
+#[derive(Clone, Debug)]
+pub struct MonitorStatus {
+    /// Its name.
+    pub monitor: String,
+    /// Its source.
+    pub source: SourceId,
+    /// Windows that end at or before this are closed.
+    pub closed_through_millis: Option<i64>,
+    /// Newest event time of any partition.
+    pub newest_event_millis: Option<i64>,
+    /// Windows open now.
+    pub num_open_windows: usize,
+    /// Series kept.
+    pub num_series: usize,
+    /// Of these, how many have not scored yet.
+    pub num_learning: usize,
+    /// Windows seen and needed, while no series scores yet.
+    pub learning: Option<(u64, u64)>,
+    /// Where every event went.
+    pub totals: Totals,
+    /// The last refused events.
+    pub reject_samples: Vec<RejectSample>,
+    /// Incidents open now.
+    pub num_open_incidents: usize,
+}
+
+pub(super) fn of_monitor(source: &SourceId, monitor: &Monitor) -> MonitorStatus {
+    let (num_series, num_learning) = monitor.models.counts();
+    MonitorStatus {
+        monitor: monitor.spec.facts.monitor.clone(),
+        source: source.clone(),
+        closed_through_millis: monitor.windows.next_start(),
+        newest_event_millis: monitor.windows.watermarks().newest_millis(),
+        num_open_windows: monitor.windows.num_open(),
+        num_series,
+        num_learning,
+        learning: monitor.models.learning(),
+        totals: monitor.totals.clone(),
+        reject_samples: monitor.samples.clone(),
+        num_open_incidents: monitor.open_incidents().count(),
+    }
+}
+
+/// The newest status of all sources and monitors; cheap to share.
+#[derive(Clone, Debug, Default)]
+pub struct StatusBoard(Arc<RwLock<Board>>);
+
+#[derive(Debug, Default)]
+struct Board {
+    sources: BTreeMap<SourceId, SourceStatus>,
+    monitors: BTreeMap<String, MonitorStatus>,
+}
+
+impl StatusBoard {
+    /// Replaces what is known of a source and its monitors.
+    pub fn update(&self, source: SourceStatus, monitors: Vec<MonitorStatus>) {
+        let mut board = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        board.sources.insert(source.source.clone(), source);
+        board.monitors.extend(monitors.into_iter().map(|status| (status.monitor.clone(), status)));
+    }
+
+    /// Sources by name.
+    pub fn sources(&self) -> Vec<SourceStatus> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).sources.values().cloned().collect()
+    }
+
+    /// Monitors by name.
+    pub fn monitors(&self) -> Vec<MonitorStatus> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).monitors.values().cloned().collect()
+    }
+
+    /// One monitor.
+    pub fn monitor(&self, name: &str) -> Option<MonitorStatus> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).monitors.get(name).cloned()
+    }
+}

@@ -1,0 +1,293 @@
+//! Every metric and every log line of the road, in one file: one struct per event, whose `emit` does both.
+//!
+//! An error that loses data also counts the loss; a retry is not a loss. Labels come from closed sets: names
+//! from the configuration and fixed words, never a slice or an id.
+
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, GaugeVec, Opts, Registry, TextEncoder,
+};
+
+use super::{MonitorStatus, SourceState, SourceStatus, Totals};
+use crate::{anomaly::Incident, record::RejectReason};
+
+/// The metrics of one process.
+#[derive(Debug)]
+pub struct Telemetry {
+    registry: Registry,
+    records: IntCounterVec,
+    bytes: IntCounterVec,
+    source_up: IntGaugeVec,
+    source_lag: GaugeVec,
+    events: IntCounterVec,
+    rejected: IntCounterVec,
+    windows_closed: IntCounterVec,
+    windows_open: IntGaugeVec,
+    event_lag: GaugeVec,
+    slices_refused: IntCounterVec,
+    scored: IntCounterVec,
+    series: IntGaugeVec,
+    learning: IntGaugeVec,
+    incidents: IntCounterVec,
+    incidents_open: IntGaugeVec,
+    alerts: IntCounterVec,
+    alerts_waiting: IntGaugeVec,
+    commits: IntCounterVec,
+    commit_seconds: Histogram,
+    store_errors: IntCounterVec,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Telemetry {
+    /// Registers every metric.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let metric = IntCounterVec::new(Opts::new(name, help), labels).expect("names are valid");
+            registry.register(Box::new(metric.clone())).expect("names are distinct");
+            metric
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let metric = IntGaugeVec::new(Opts::new(name, help), labels).expect("names are valid");
+            registry.register(Box::new(metric.clone())).expect("names are distinct");
+            metric
+        };
+        let seconds = |name: &str, help: &str, labels: &[&str]| {
+            let metric = GaugeVec::new(Opts::new(name, help), labels).expect("names are valid");
+            registry.register(Box::new(metric.clone())).expect("names are distinct");
+            metric
+        };
+        let buckets = prometheus::exponential_buckets(0.000_25, 2.0, 16).expect("constants are valid");
+        let commit_seconds = Histogram::with_opts(
+            HistogramOpts::new("tidewatch_store_commit_seconds", "Time one commit took.").buckets(buckets),
+        )
+        .expect("names are valid");
+        registry.register(Box::new(commit_seconds.clone())).expect("names are distinct");
+        #[cfg(target_os = "linux")]
+        registry
+            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+            .expect("names are distinct");
+        Self {
+            records: counter("tidewatch_source_records_total", "Records read.", &["source"]),
+            bytes: counter("tidewatch_source_bytes_total", "Payload bytes read.", &["source"]),
+            source_up: gauge("tidewatch_source_up", "1 while the source can be read.", &["source"]),
+            source_lag: seconds("tidewatch_source_lag_seconds", "How far reading is behind.", &["source"]),
+            events: counter(
+                "tidewatch_record_events_total",
+                "Events by what became of them: counted, late, after_close, over_limit, rejected.",
+                &["monitor", "outcome"],
+            ),
+            rejected: counter(
+                "tidewatch_record_events_rejected_total",
+                "Refused events by reason.",
+                &["monitor", "reason"],
+            ),
+            windows_closed: counter("tidewatch_window_closed_total", "Windows closed.", &["monitor"]),
+            windows_open: gauge("tidewatch_window_open", "Windows open.", &["monitor"]),
+            event_lag: seconds(
+                "tidewatch_window_event_time_lag_seconds",
+                "Wall clock less the newest event time.",
+                &["monitor"],
+            ),
+            slices_refused: counter(
+                "tidewatch_window_slices_refused_total",
+                "Slices counted under (other) because of max_series, per window.",
+                &["monitor"],
+            ),
+            scored: counter("tidewatch_detector_observations_scored_total", "Observations scored.", &["monitor"]),
+            series: gauge("tidewatch_detector_series", "Series kept.", &["monitor"]),
+            learning: gauge("tidewatch_detector_series_learning", "Series without a score yet.", &["monitor"]),
+            incidents: counter("tidewatch_anomaly_incidents_total", "Incidents opened.", &["monitor", "kind"]),
+            incidents_open: gauge("tidewatch_anomaly_incidents_open", "Incidents open.", &["monitor"]),
+            alerts: counter(
+                "tidewatch_alert_deliveries_total",
+                "Alerts by outcome of an attempt: sent, failed (will be tried again), dropped.",
+                &["notifier", "outcome"],
+            ),
+            alerts_waiting: gauge("tidewatch_alert_waiting", "Alerts in the outbox.", &["notifier"]),
+            commits: counter("tidewatch_store_commits_total", "Commits.", &["source", "kind"]),
+            commit_seconds,
+            store_errors: counter("tidewatch_store_errors_total", "Failed commits, each tried again.", &["source"]),
+            registry,
+        }
+    }
+
+    /// The text that Prometheus scrapes.
+    pub fn scrape(&self) -> String {
+        let mut text = Vec::new();
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut text)
+            .expect("writing into memory cannot fail");
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Brings gauges and counters up to date with a source and its monitors. `before` holds the totals that
+    /// were told last, so that counters move by what is new in this process.
+    pub fn observe(&self, source: &SourceStatus, monitors: &[MonitorStatus], before: &[Totals], now_millis: i64) {
+        let name = source.source.as_str();
+        let up = !matches!(source.state, SourceState::Unreachable { .. } | SourceState::Starting);
+        self.source_up.with_label_values(&[name]).set(i64::from(up));
+        self.source_lag.with_label_values(&[name]).set(source.lag_millis.unwrap_or(0) as f64 / 1e3);
+        for (index, monitor) in monitors.iter().enumerate() {
+            let name = monitor.monitor.as_str();
+            let nothing = Totals::default();
+            self.count_events(name, &monitor.totals, before.get(index).unwrap_or(&nothing));
+            self.windows_open.with_label_values(&[name]).set(monitor.num_open_windows as i64);
+            self.series.with_label_values(&[name]).set(monitor.num_series as i64);
+            self.learning.with_label_values(&[name]).set(monitor.num_learning as i64);
+            self.incidents_open.with_label_values(&[name]).set(monitor.num_open_incidents as i64);
+            if let Some(newest) = monitor.newest_event_millis {
+                self.event_lag.with_label_values(&[name]).set((now_millis - newest) as f64 / 1e3);
+            }
+        }
+    }
+
+    fn count_events(&self, monitor: &str, now: &Totals, before: &Totals) {
+        for (outcome, now, before) in [
+            ("counted", now.counted, before.counted),
+            ("late", now.late, before.late),
+            ("after_close", now.after_close, before.after_close),
+            ("over_limit", now.over_limit, before.over_limit),
+            ("rejected", now.num_rejected(), before.num_rejected()),
+        ] {
+            self.events.with_label_values(&[monitor, outcome]).inc_by(now.saturating_sub(before));
+        }
+        for (reason, (now, before)) in RejectReason::ALL.iter().zip(now.rejected.iter().zip(before.rejected)) {
+            self.rejected.with_label_values(&[monitor, reason.as_str()]).inc_by(now.saturating_sub(before));
+        }
+        for (counter, now, before) in [
+            (&self.windows_closed, now.windows, before.windows),
+            (&self.scored, now.scored, before.scored),
+            (&self.slices_refused, now.refused_slices, before.refused_slices),
+        ] {
+            counter.with_label_values(&[monitor]).inc_by(now.saturating_sub(before));
+        }
+    }
+
+    /// Alerts that wait for one notifier.
+    pub fn set_waiting(&self, notifier: &str, num_alerts: u64) {
+        self.alerts_waiting.with_label_values(&[notifier]).set(num_alerts as i64);
+    }
+}
+
+/// A batch came from a source.
+#[derive(Debug)]
+pub(super) struct BatchRead<'a> {
+    pub(super) source: &'a str,
+    pub(super) num_records: usize,
+    pub(super) num_bytes: usize,
+}
+
+impl BatchRead<'_> {
+    pub(super) fn emit(&self, telemetry: &Telemetry) {
+        telemetry.records.with_label_values(&[self.source]).inc_by(self.num_records as u64);
+        telemetry.bytes.with_label_values(&[self.source]).inc_by(self.num_bytes as u64);
+    }
+}
+
+/// A commit was stored.
+#[derive(Debug)]
+pub(super) struct CommitStored<'a> {
+    pub(super) source: &'a str,
+    pub(super) full: bool,
+    pub(super) took: Duration,
+}
+
+impl CommitStored<'_> {
+    pub(super) fn emit(&self, telemetry: &Telemetry) {
+        let kind = if self.full { "full" } else { "light" };
+        telemetry.commits.with_label_values(&[self.source, kind]).inc();
+        telemetry.commit_seconds.observe(self.took.as_secs_f64());
+        tracing::trace!(source = self.source, kind, took = ?self.took, "commit stored");
+    }
+}
+
+/// A commit failed and will be tried again; nothing is lost.
+#[derive(Debug)]
+pub(super) struct CommitPostponed<'a> {
+    pub(super) source: &'a str,
+    pub(super) error: &'a super::StoreError,
+}
+
+impl CommitPostponed<'_> {
+    pub(super) fn emit(&self, telemetry: &Telemetry) {
+        telemetry.store_errors.with_label_values(&[self.source]).inc();
+        tracing::warn!(source = self.source, error = %self.error, "commit failed, trying again");
+    }
+}
+
+/// A source cannot be read.
+#[derive(Debug)]
+pub(super) struct SourceLost<'a> {
+    pub(super) source: &'a str,
+    pub(super) error: &'a super::SourceError,
+}
+
+impl SourceLost<'_> {
+    pub(super) fn emit(&self, telemetry: &Telemetry) {
+        telemetry.source_up.with_label_values(&[self.source]).set(0);
+        tracing::warn!(source = self.source, error = %self.error, "source cannot be read, trying again");
+    }
+}
+
+/// An incident opened or closed.
+#[derive(Debug)]
+pub(super) struct IncidentChanged<'a> {
+    pub(super) incident: &'a Incident,
+    pub(super) opened: bool,
+}
+
+impl IncidentChanged<'_> {
+    pub(super) fn emit(&self, telemetry: &Telemetry) {
+        let incident = self.incident;
+        if self.opened {
+            let kind = match incident.kind {
+                crate::anomaly::IncidentKind::Deviation => "deviation",
+                crate::anomaly::IncidentKind::Minor => "minor",
+                crate::anomaly::IncidentKind::NoData => "no_data",
+            };
+            telemetry.incidents.with_label_values(&[incident.monitor.as_str(), kind]).inc();
+        }
+        let severity = incident.severity.peak;
+        tracing::debug!(id = incident.id, severity, summary = incident.summary, "incident changed");
+    }
+}
+
+/// What became of one attempt to deliver an alert.
+#[derive(Debug)]
+pub(super) enum Delivery<'a> {
+    /// The receiver took it.
+    Sent { id: &'a str, notifier: &'a str },
+    /// It will be tried again.
+    Failed { id: &'a str, notifier: &'a str, error: &'a str },
+    /// It will not be tried again: the alert is lost, and a person must act.
+    Dropped { id: &'a str, notifier: &'a str, error: &'a str },
+}
+
+impl Delivery<'_> {
+    pub(super) fn emit(&self, telemetry: &Telemetry) {
+        let count = |notifier: &str, outcome: &str| {
+            telemetry.alerts.with_label_values(&[notifier, outcome]).inc();
+        };
+        match self {
+            Self::Sent { id, notifier } => {
+                count(notifier, "sent");
+                tracing::info!(id, notifier, "alert sent");
+            }
+            Self::Failed { id, notifier, error } => {
+                count(notifier, "failed");
+                tracing::warn!(id, notifier, error, "alert not delivered, trying again");
+            }
+            Self::Dropped { id, notifier, error } => {
+                count(notifier, "dropped");
+                tracing::error!(id, notifier, error, "alert dropped");
+            }
+        }
+    }
+}
