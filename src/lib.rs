@@ -1,5 +1,7 @@
 //! Tidewatch.
-pub mod record;
-pub mod window;
 pub mod anomaly;
 pub mod pipeline;
+pub mod record;
+pub mod sources;
+pub mod store;
+pub mod window;

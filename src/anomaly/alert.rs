@@ -103,10 +103,7 @@ pub(super) fn tell(
         let told = incident.told.get(&index).copied();
         let kind = match told {
             _ if incident.is_closed() => told.map(|_| AlertKind::Closed),
-            None => rule
-                .threshold
-                .passes(incident.page_log10_rate, num_series)
-                .then_some(AlertKind::Opened),
+            None => rule.threshold.passes(incident.page_log10_rate, num_series).then_some(AlertKind::Opened),
             Some(told) if incident.severity.peak > told.severity + ESCALATION_STEP => {
                 Some(AlertKind::Escalated)
             }

@@ -24,14 +24,13 @@ pub(super) fn explain<'a>(
     view: &WindowView<'_>,
     anomalies: impl Iterator<Item = &'a Anomaly> + Clone,
 ) -> Option<Explanation> {
-    let primary = anomalies.clone().min_by(|a, b| {
-        a.page_log10_rate.total_cmp(&b.page_log10_rate).then(a.series.cmp(&b.series))
-    })?;
+    let primary = anomalies
+        .clone()
+        .min_by(|a, b| a.page_log10_rate.total_cmp(&b.page_log10_rate).then(a.series.cmp(&b.series)))?;
     let measure = view.measure(primary.series);
     let whole = whole_deviation(view, measure, primary.side);
-    let candidates = anomalies.filter(|anomaly| {
-        view.measure(anomaly.series) == measure && anomaly.side == primary.side
-    });
+    let candidates =
+        anomalies.filter(|anomaly| view.measure(anomaly.series) == measure && anomaly.side == primary.side);
     let mut best: Option<(usize, f64, usize)> = None;
     for candidate in candidates {
         let deviation = deviation_now(view, candidate.series).unwrap_or_else(|| candidate.deviation());

@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tidewatch_detectors::Side;
 
-use super::{
-    Alert, Anomaly, MonitorFacts, SeverityTrack, WindowView, alert, alert::Told, explain, words,
-};
+use super::{Alert, Anomaly, MonitorFacts, SeverityTrack, WindowView, alert, alert::Told, explain, words};
 
 /// What kind of trouble an incident is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -176,7 +174,13 @@ impl IncidentBook {
             }
             if kind == IncidentKind::Deviation {
                 let rules = &view.facts.rules;
-                alert::tell(&mut open.incident, rules, view.num_judged(), view.end_millis, &mut updates.alerts);
+                alert::tell(
+                    &mut open.incident,
+                    rules,
+                    view.num_judged(),
+                    view.end_millis,
+                    &mut updates.alerts,
+                );
             }
             updates.incidents.push(open.incident.clone());
         }
@@ -185,7 +189,13 @@ impl IncidentBook {
     }
 
     /// Opens the incident for a source that cannot be read, once.
-    pub fn source_lost(&mut self, facts: &MonitorFacts, since_millis: i64, at_millis: i64, why: &str) -> Updates {
+    pub fn source_lost(
+        &mut self,
+        facts: &MonitorFacts,
+        since_millis: i64,
+        at_millis: i64,
+        why: &str,
+    ) -> Updates {
         let mut updates = Updates::default();
         if self.open.contains_key(&IncidentKind::NoData) {
             return updates;
@@ -250,10 +260,7 @@ impl IncidentBook {
                 joining.iter().map(|anomaly| anomaly.opened_millis).min().unwrap_or(view.start_millis);
             let mut incident = self.next(kind, &view.facts.monitor, opened_millis);
             incident.severity = SeverityTrack::starting(severity);
-            self.open.insert(
-                kind,
-                OpenIncident { incident, active: BTreeSet::new(), seen: BTreeSet::new() },
-            );
+            self.open.insert(kind, OpenIncident { incident, active: BTreeSet::new(), seen: BTreeSet::new() });
         }
         let open = self.open.get_mut(&kind).expect("inserted above");
         open.active.extend(joining.iter().map(|anomaly| anomaly.series));
@@ -401,7 +408,10 @@ mod tests {
         let incident = &opened.incidents[0];
         assert_eq!(incident.id, "shop-1");
         assert_eq!(incident.slice["country"], "DE");
-        assert_eq!(incident.summary, "orders 67 % below expected in country DE since Thu 01 Jan 00:00 (20 instead of 60)");
+        assert_eq!(
+            incident.summary,
+            "orders 67 % below expected in country DE since Thu 01 Jan 00:00 (20 instead of 60)"
+        );
         assert_eq!(opened.alerts[0].id, "shop-1:0:1:opened:mail");
         assert!(bench.window(drop(74.0)).alerts.is_empty());
         assert_eq!(bench.window(drop(85.0)).alerts[0].kind, AlertKind::Escalated);
@@ -436,7 +446,10 @@ mod tests {
         assert_eq!(lost.alerts.len(), 1);
         assert_eq!(bench.book.source_lost(&facts, 0, 120_000, "still"), Updates::default());
         let back = bench.book.source_back(&facts, 150_000);
-        assert_eq!((back.incidents[0].closed_millis, back.alerts[0].kind), (Some(150_000), AlertKind::Closed));
+        assert_eq!(
+            (back.incidents[0].closed_millis, back.alerts[0].kind),
+            (Some(150_000), AlertKind::Closed)
+        );
         assert_eq!(bench.book.source_back(&facts, 160_000), Updates::default());
     }
 

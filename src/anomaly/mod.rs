@@ -12,6 +12,8 @@ mod words;
 
 pub use alert::{Alert, AlertKind, AlertRule, Threshold};
 pub use explain::Explanation;
-pub use incident::{Impact, Incident, IncidentBook, IncidentKind, IncidentState, MEMBERS_KEPT, Member, Updates};
+pub use incident::{
+    Impact, Incident, IncidentBook, IncidentKind, IncidentState, MEMBERS_KEPT, Member, Updates,
+};
 pub use merge::{Anomaly, AnomalyTracker, MINOR_RECORDED_FROM, PAGE_RECORDED_FROM, SeverityTrack};
 pub use view::{MeasureFacts, MonitorFacts, Reading, WindowView};

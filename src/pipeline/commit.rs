@@ -51,6 +51,8 @@ pub struct MonitorCommit {
     pub incidents: Vec<Incident>,
     /// Alerts for the outbox.
     pub alerts: Vec<Alert>,
+    /// Windows that start before this may be deleted.
+    pub retain_from_millis: Option<i64>,
 }
 
 /// New slices, numbered from `first` on.

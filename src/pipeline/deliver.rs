@@ -8,7 +8,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Clock, Notifier, NotifyError, Outbox, OutboxRow, Retry, StoreError, Telemetry, telemetry::Delivery};
+use super::{
+    Clock, Notifier, NotifyError, Outbox, OutboxRow, Retry, StoreError, Telemetry, telemetry::Delivery,
+};
 
 /// How patient delivery is.
 #[derive(Clone, Copy, Debug)]
@@ -106,9 +108,9 @@ async fn settle(
 /// at once. The spread follows from the id and the attempt, so no randomness is needed.
 fn pause(id: &str, attempts: u32, policy: DeliveryPolicy) -> Duration {
     let doubled = policy.pause_first.saturating_mul(1 << (attempts - 1).min(20)).min(policy.pause_max);
-    let hash = id.bytes().fold(u64::from(attempts), |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = id
+        .bytes()
+        .fold(u64::from(attempts), |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     doubled.mul_f64(0.75 + (hash >> 11) as f64 / (1_u64 << 53) as f64 / 2.0)
 }
 

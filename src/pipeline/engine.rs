@@ -4,10 +4,7 @@
 //! number of threads, or restarts in between. What the wall clock contributes (a partition left out for its
 //! silence, windows closed while all is silent) is recorded as an input, so that a replay can repeat it.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Commit, Monitor, MonitorStatus, RecordedInput, RecordedInputKind, SourceState, Totals,
@@ -202,9 +199,9 @@ impl Engine {
             return None;
         }
         let pending = std::mem::take(&mut self.pending);
-        let monitors =
-            full.then(|| self.monitors.iter_mut().map(Monitor::take_commit).collect::<Vec<_>>());
-        let (inputs, kept_inputs) = if full { (pending.inputs, Vec::new()) } else { (Vec::new(), pending.inputs) };
+        let monitors = full.then(|| self.monitors.iter_mut().map(Monitor::take_commit).collect::<Vec<_>>());
+        let (inputs, kept_inputs) =
+            if full { (pending.inputs, Vec::new()) } else { (Vec::new(), pending.inputs) };
         self.pending.inputs = kept_inputs;
         self.pending.rejects = pending.rejects;
         let commit = Commit {
@@ -308,9 +305,9 @@ impl Engine {
         }
         self.pending.num_records += batch.records.len();
         let ids = batch.records.iter().zip(&receipts);
-        self.pending.receipt_ids.extend(
-            ids.filter_map(|(record, receipt)| Some((record.id.clone()?, receipt.clone()))),
-        );
+        self.pending
+            .receipt_ids
+            .extend(ids.filter_map(|(record, receipt)| Some((record.id.clone()?, receipt.clone()))));
         self.pending.receipts.extend(receipts);
         if self.journaled {
             self.pending.journal.push(batch);

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use super::{MonitorSpec, Totals};
 use crate::{
-    record::{
-        Decoder, Field, Inputs, Receipt, RecordBatch, Reject, RejectReason, RejectSample,
-    },
+    record::{Decoder, Field, Inputs, Receipt, RecordBatch, Reject, RejectReason, RejectSample},
     window::{Intake, Outcome},
 };
 

@@ -37,6 +37,6 @@ pub use ports::{
     Restored, RestoredMonitor, Retry, Source, SourceError, SourceState, Store, StoreError,
 };
 pub use restore::{RestoreError, restore};
-pub use run::{RunError, RunPolicy, Runner};
+pub use run::{IncidentWatcher, RunError, RunPolicy, Runner};
 pub use status::{MonitorStatus, SourceStatus, StatusBoard};
 pub use telemetry::Telemetry;

@@ -102,7 +102,8 @@ impl Models {
         if self.models.iter().flatten().any(|model| model.learning().is_none()) {
             return None;
         }
-        let best = self.models.iter().flatten().filter_map(Model::learning).max_by_key(|learning| learning.seen)?;
+        let best =
+            self.models.iter().flatten().filter_map(Model::learning).max_by_key(|learning| learning.seen)?;
         Some((best.seen, best.needed))
     }
 

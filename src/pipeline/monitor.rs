@@ -41,6 +41,8 @@ pub struct MonitorSpec {
     pub max_lead_millis: i64,
     /// A source unreachable for so long raises a no-data incident.
     pub no_data_after_millis: i64,
+    /// How long closed windows are kept; `None` for ever.
+    pub retention_millis: Option<i64>,
 }
 
 /// Time zones by the value of one dimension.
@@ -299,7 +301,8 @@ impl Monitor {
     pub(super) fn take_commit(&mut self) -> MonitorCommit {
         let pending = std::mem::take(&mut self.pending);
         let slices = self.windows.registry().keys();
-        let new_slices = SlicesFrom { first: pending.slices_stored, keys: slices[pending.slices_stored..].to_vec() };
+        let new_slices =
+            SlicesFrom { first: pending.slices_stored, keys: slices[pending.slices_stored..].to_vec() };
         self.pending.slices_stored = slices.len();
         let saved = Saved {
             version: STATE_VERSION,
@@ -318,6 +321,10 @@ impl Monitor {
             models: self.models.due_snapshots(),
             incidents: pending.incidents.into_values().collect(),
             alerts: pending.alerts,
+            retain_from_millis: self
+                .spec
+                .retention_millis
+                .and_then(|retention| Some(self.windows.next_start()? - retention)),
         }
     }
 }

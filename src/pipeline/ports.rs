@@ -116,7 +116,11 @@ pub trait Source: Send {
     async fn next_batch(&mut self) -> Result<Option<RecordBatch>, SourceError>;
 
     /// Everything up to `checkpoint` is stored, with these receipts in the order of their records.
-    async fn acknowledge(&mut self, checkpoint: &Checkpoint, receipts: Vec<Receipt>) -> Result<(), SourceError>;
+    async fn acknowledge(
+        &mut self,
+        checkpoint: &Checkpoint,
+        receipts: Vec<Receipt>,
+    ) -> Result<(), SourceError>;
 
     /// Whether there is more to read right now.
     fn state(&self) -> SourceState;

@@ -81,7 +81,8 @@ async fn restore_monitor<S: Store + History + ?Sized>(
         }
         let Some(last) = page.last().filter(|_| page.len() == PAGE) else { break };
         // The last window may be cut by the page; folding it twice changes nothing.
-        from_millis = if page[0].start_millis == last.start_millis { last.end_millis } else { last.start_millis };
+        from_millis =
+            if page[0].start_millis == last.start_millis { last.end_millis } else { last.start_millis };
     }
     Monitor::restore(spec, &state, stored.slices, models)
         .map_err(damaged)?

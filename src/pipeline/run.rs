@@ -228,10 +228,10 @@ impl Runner {
             let started = tokio::time::Instant::now();
             self.store_with_patience(&commit).await.map_err(|error| fail(&self.source_id, error))?;
             let full = commit.monitors.is_some();
-            CommitStored { source: self.source_id.as_str(), full, took: started.elapsed() }.emit(&self.telemetry);
+            CommitStored { source: self.source_id.as_str(), full, took: started.elapsed() }
+                .emit(&self.telemetry);
             let acknowledged = self.source.acknowledge(self.engine.checkpoint(), receipts).await;
-            acknowledged
-                .map_err(|error| RunError::Source { source_id: self.source_id.clone(), error })?;
+            acknowledged.map_err(|error| RunError::Source { source_id: self.source_id.clone(), error })?;
             self.tell(&commit);
         }
         progress.committed_at = self.clock.now_millis();

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, GaugeVec, Opts, Registry, TextEncoder,
+    Encoder, GaugeVec, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use super::{MonitorStatus, SourceState, SourceStatus, Totals};
@@ -100,10 +100,22 @@ impl Telemetry {
                 "Slices counted under (other) because of max_series, per window.",
                 &["monitor"],
             ),
-            scored: counter("tidewatch_detector_observations_scored_total", "Observations scored.", &["monitor"]),
+            scored: counter(
+                "tidewatch_detector_observations_scored_total",
+                "Observations scored.",
+                &["monitor"],
+            ),
             series: gauge("tidewatch_detector_series", "Series kept.", &["monitor"]),
-            learning: gauge("tidewatch_detector_series_learning", "Series without a score yet.", &["monitor"]),
-            incidents: counter("tidewatch_anomaly_incidents_total", "Incidents opened.", &["monitor", "kind"]),
+            learning: gauge(
+                "tidewatch_detector_series_learning",
+                "Series without a score yet.",
+                &["monitor"],
+            ),
+            incidents: counter(
+                "tidewatch_anomaly_incidents_total",
+                "Incidents opened.",
+                &["monitor", "kind"],
+            ),
             incidents_open: gauge("tidewatch_anomaly_incidents_open", "Incidents open.", &["monitor"]),
             alerts: counter(
                 "tidewatch_alert_deliveries_total",
@@ -113,7 +125,11 @@ impl Telemetry {
             alerts_waiting: gauge("tidewatch_alert_waiting", "Alerts in the outbox.", &["notifier"]),
             commits: counter("tidewatch_store_commits_total", "Commits.", &["source", "kind"]),
             commit_seconds,
-            store_errors: counter("tidewatch_store_errors_total", "Failed commits, each tried again.", &["source"]),
+            store_errors: counter(
+                "tidewatch_store_errors_total",
+                "Failed commits, each tried again.",
+                &["source"],
+            ),
             registry,
         }
     }
@@ -129,7 +145,13 @@ impl Telemetry {
 
     /// Brings gauges and counters up to date with a source and its monitors. `before` holds the totals that
     /// were told last, so that counters move by what is new in this process.
-    pub fn observe(&self, source: &SourceStatus, monitors: &[MonitorStatus], before: &[Totals], now_millis: i64) {
+    pub fn observe(
+        &self,
+        source: &SourceStatus,
+        monitors: &[MonitorStatus],
+        before: &[Totals],
+        now_millis: i64,
+    ) {
         let name = source.source.as_str();
         let up = !matches!(source.state, SourceState::Unreachable { .. } | SourceState::Starting);
         self.source_up.with_label_values(&[name]).set(i64::from(up));
@@ -158,7 +180,8 @@ impl Telemetry {
         ] {
             self.events.with_label_values(&[monitor, outcome]).inc_by(now.saturating_sub(before));
         }
-        for (reason, (now, before)) in RejectReason::ALL.iter().zip(now.rejected.iter().zip(before.rejected)) {
+        for (reason, (now, before)) in RejectReason::ALL.iter().zip(now.rejected.iter().zip(before.rejected))
+        {
             self.rejected.with_label_values(&[monitor, reason.as_str()]).inc_by(now.saturating_sub(before));
         }
         for (counter, now, before) in [

@@ -117,9 +117,7 @@ impl FromStr for Position {
         let number = if digits.is_empty() {
             Number::Small(0)
         } else {
-            digits
-                .parse()
-                .map_or_else(|_| Number::Large(digits.len(), digits.into()), Number::Small)
+            digits.parse().map_or_else(|_| Number::Large(digits.len(), digits.into()), Number::Small)
         };
         Ok(Self::At(number, part))
     }

@@ -104,12 +104,7 @@ impl Decoder {
         }
     }
 
-    fn read_cells<'a>(
-        &self,
-        text: &'a [u8],
-        delimiter: u8,
-        row: &mut Vec<Field<'a>>,
-    ) -> Result<(), Reject> {
+    fn read_cells<'a>(&self, text: &'a [u8], delimiter: u8, row: &mut Vec<Field<'a>>) -> Result<(), Reject> {
         self.paths.clear(row);
         let cells = split_cells(text, delimiter);
         if cells.len() != self.cells.len() {

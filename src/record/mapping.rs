@@ -175,7 +175,8 @@ impl Mapping {
             InputKind::Event => Ok(Input::Event),
             InputKind::Number(field) if !row[field].exists() => Ok(Input::Nothing),
             InputKind::Number(field) => row[field].number().map(Input::Number).ok_or_else(|| {
-                let value: String = row[field].text().unwrap_or("an object or array".into()).chars().take(64).collect();
+                let value: String =
+                    row[field].text().unwrap_or("an object or array".into()).chars().take(64).collect();
                 Reject::new(
                     RejectReason::NotANumber,
                     format!("field `{}`: `{value}` is not a finite number", self.names[field]),
@@ -269,7 +270,10 @@ mod tests {
         let reject = read(r#"{"at":"soon"}"#).unwrap_err();
         assert_eq!(reject.detail, "field `at`: `soon` is not a timestamp");
         let reject = read("{}").unwrap_err();
-        assert_eq!((reject.reason, reject.detail.as_str()), (RejectReason::NoTimestamp, "field `at` is missing"));
+        assert_eq!(
+            (reject.reason, reject.detail.as_str()),
+            (RejectReason::NoTimestamp, "field `at` is missing")
+        );
         let reject = read(r#"{"at":1000,"type":"purchase","order":{"total":"free"}}"#).unwrap_err();
         assert_eq!(reject.detail, "field `order.total`: `free` is not a finite number");
         assert!(read(r#"{"at":1000,"type":"view","order":{"total":"free"}}"#).is_ok());

@@ -40,7 +40,9 @@ impl TimestampFormat {
             pattern => {
                 let refuse = |detail: String| TimestampFormatError { pattern: pattern.to_owned(), detail };
                 if !pattern.contains('%') {
-                    return Err(refuse("expected auto, s, ms, us or a strptime pattern such as %d/%m/%Y".into()));
+                    return Err(refuse(
+                        "expected auto, s, ms, us or a strptime pattern such as %d/%m/%Y".into(),
+                    ));
                 }
                 // A pattern proves itself by reading back what it writes.
                 let sample = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
@@ -114,7 +116,11 @@ fn local_millis(local: civil::DateTime, zone: &TimeZone) -> Option<i64> {
 fn pattern_millis(pattern: &str, text: &str, zone: &TimeZone) -> Result<i64, jiff::Error> {
     let parsed = strtime::parse(pattern, text.trim())?;
     if parsed.offset().is_some() || parsed.iana_time_zone().is_some() || parsed.timestamp().is_some() {
-        return Ok(parsed.to_zoned().map(|zoned| zoned.timestamp()).or_else(|_| parsed.to_timestamp())?.as_millisecond());
+        return Ok(parsed
+            .to_zoned()
+            .map(|zoned| zoned.timestamp())
+            .or_else(|_| parsed.to_timestamp())?
+            .as_millisecond());
     }
     let local = parsed.to_datetime().or_else(|_| parsed.to_date().map(civil::Date::to_datetime_midnight))?;
     Ok(zone.to_timestamp(local)?.as_millisecond())

@@ -81,7 +81,9 @@ impl Aggregate {
                 Box::new(HllSketch::new(HLL_LG_K, HllType::Hll8).expect("12 is within 4..=21")),
                 0,
             ),
-            AggregateKind::Quantile(_) => Self::Quantile(Box::new(NumberSketch(DDSketch::new(Config::defaults())))),
+            AggregateKind::Quantile(_) => {
+                Self::Quantile(Box::new(NumberSketch(DDSketch::new(Config::defaults()))))
+            }
         }
     }
 

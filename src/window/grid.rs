@@ -18,7 +18,9 @@ pub struct WindowWidth(i64);
 
 /// The width cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{seconds} s is no window width: from 10 s to 1 day, dividing an hour, or whole hours dividing a day")]
+#[error(
+    "{seconds} s is no window width: from 10 s to 1 day, dividing an hour, or whole hours dividing a day"
+)]
 pub struct WindowWidthError {
     seconds: i64,
 }
@@ -122,8 +124,7 @@ fn offset_millis(zone: &TimeZone, millis: i64) -> i64 {
 
 /// Times beyond jiff's range, which decoding refuses, are held at its ends.
 fn timestamp(millis: i64) -> Timestamp {
-    Timestamp::from_millisecond(millis)
-        .unwrap_or(if millis < 0 { Timestamp::MIN } else { Timestamp::MAX })
+    Timestamp::from_millisecond(millis).unwrap_or(if millis < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
 #[cfg(test)]
@@ -154,7 +155,13 @@ mod tests {
         for zone in zones {
             for width in [10, 300, 3600, 7200, 10800, 86400] {
                 let grid = grid(width, zone);
-                for around in ["2026-03-08T05:00:00Z", "2026-03-28T22:00:00Z", "2026-04-04T12:00:00Z", "2026-10-24T22:00:00Z", "2026-11-01T03:00:00Z"] {
+                for around in [
+                    "2026-03-08T05:00:00Z",
+                    "2026-03-28T22:00:00Z",
+                    "2026-04-04T12:00:00Z",
+                    "2026-10-24T22:00:00Z",
+                    "2026-11-01T03:00:00Z",
+                ] {
                     let first = millis(around);
                     let mut start = grid.start_of(first);
                     let step = (grid.width.millis() / 3).max(60_000);
@@ -181,7 +188,10 @@ mod tests {
         let hour = grid(3600, "America/New_York");
         assert_eq!(hour.start_of(millis("2026-11-01T05:30:00Z")), millis("2026-11-01T05:00:00Z"));
         assert_eq!(hour.start_of(millis("2026-11-01T06:30:00Z")), millis("2026-11-01T06:00:00Z"));
-        assert_eq!(hour.civil_seconds(millis("2026-11-01T06:00:00Z")), hour.civil_seconds(millis("2026-11-01T05:00:00Z")));
+        assert_eq!(
+            hour.civil_seconds(millis("2026-11-01T06:00:00Z")),
+            hour.civil_seconds(millis("2026-11-01T05:00:00Z"))
+        );
     }
 
     #[test]

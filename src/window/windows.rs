@@ -244,7 +244,11 @@ mod tests {
     }
 
     fn values(frame: &Frame) -> Vec<Vec<Option<f64>>> {
-        frame.slices.iter().map(|row| row.cells.iter().map(|cell| cell.map(|cell| cell.value)).collect()).collect()
+        frame
+            .slices
+            .iter()
+            .map(|row| row.cells.iter().map(|cell| cell.map(|cell| cell.value)).collect())
+            .collect()
     }
 
     #[test]

@@ -1,5 +1,5 @@
-// What the server says, and the words for it: requests, numbers, times, severities.
-// Nothing here touches the page except `el` and `morph`, the two helpers that build and renew it.
+// What the server says, and the words for it: requests, the address, numbers, times, severities.
+// Nothing here touches the page except `el`, `svg` and `morph`, the helpers that build and renew it.
 
 const PATIENCE_MILLIS = 8000;
 
@@ -14,13 +14,40 @@ export async function get(path, params = {}) {
     throw new Error(error.name === "TimeoutError" ? `no answer in ${PATIENCE_MILLIS / 1000} s` : "no connection");
   }
   if (!response.ok) {
-    throw Object.assign(new Error(`it answered ${response.status} ${response.statusText}`.trim()), { status: response.status });
+    throw Object.assign(new Error(`it answered ${response.status} ${response.statusText}`.trim()), {
+      status: response.status,
+    });
   }
   try {
     return await response.json();
   } catch {
     throw new Error("its answer was cut off or is not JSON");
   }
+}
+
+// The address: everything chosen lives in it, so that back works and every view is a link.
+
+/** What the address chooses; `/#incident=ID` is understood too. */
+export function fromAddress() {
+  const query = new URLSearchParams(location.search);
+  const linked = new URLSearchParams(location.hash.slice(1)).get("incident");
+  const severity = Number(query.get("severity") ?? 70);
+  return {
+    severity: Number.isFinite(severity) ? Math.min(100, Math.max(0, Math.round(severity))) : 70,
+    monitor: query.get("monitor") ?? "",
+    state: query.get("state") === "open" ? "open" : "all",
+    incident: linked ?? query.get("incident") ?? "",
+  };
+}
+
+/** The address of a choice, without what is as usual. */
+export function toAddress({ severity, monitor, state, incident }) {
+  const query = new URLSearchParams();
+  if (severity !== 70) query.set("severity", severity);
+  if (monitor) query.set("monitor", monitor);
+  if (state !== "all") query.set("state", state);
+  if (incident) query.set("incident", incident);
+  return `/${query.size ? `?${query}` : ""}`;
 }
 
 // Severity: one language everywhere. The number is cut, not rounded, so that it always agrees with its word.
@@ -110,7 +137,9 @@ export const elsewhere = (time) => `${dayClock(time, "UTC")} UTC, ${dayClock(tim
 
 /** `country DE, device ios`; the whole is `everything`. */
 export const place = (slice) =>
-  Object.entries(slice).map(([name, value]) => `${name} ${value}`).join(", ") || "everything";
+  Object.entries(slice)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ") || "everything";
 
 /** Where it is and how much of it that explains. */
 export function where(incident) {
@@ -136,6 +165,14 @@ export function el(tag, attributes = {}, ...children) {
     if (value != null && value !== false) node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children.flat().filter((child) => child != null && child !== false));
+  return node;
+}
+
+/** The same for drawings. */
+export function svg(tag, attributes = {}, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
   return node;
 }
 

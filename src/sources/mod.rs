@@ -1,0 +1,14 @@
+//! Floor 5: where records come from.
+//!
+//! Every source promises what [`Source`](crate::pipeline::Source) says: the records of a partition in order,
+//! each in exactly one batch; resuming strictly after the checkpoint it was built with; nothing lost when a
+//! call is cancelled. A source knows no store, no monitor and no other source.
+
+mod chunks;
+mod file;
+mod http;
+mod simulated;
+
+pub use file::{FileSource, FileSourceConfig};
+pub use http::{HttpIntake, HttpIntakeError, HttpSource};
+pub use simulated::{SimulatedSource, SimulatedSourceConfig};

@@ -1,0 +1,251 @@
+//! Committing: one transaction, conditional on the checkpoint.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    SqliteStore,
+    sqlite::{damaged, failed},
+};
+use crate::{
+    pipeline::{Commit, ModelBlob, MonitorCommit, Restored, RestoredMonitor, Store, StoreError},
+    record::{Checkpoint, PartitionId, Position, Record, RecordBatch, SourceId},
+};
+
+/// Receipts are kept this long: a sender that repeats a record later is counted again.
+const RECEIPTS_KEPT_MILLIS: i64 = 24 * 3_600_000;
+
+/// The records of a journal row.
+#[derive(Serialize, Deserialize)]
+struct JournalRecords(Vec<(Option<String>, Vec<u8>)>);
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn restore(&self, source: &SourceId) -> Result<Restored, StoreError> {
+        self.read(|connection| {
+            Ok(Restored {
+                checkpoint: checkpoint(connection, source)?,
+                journal: journal(connection, source)?,
+            })
+        })
+    }
+
+    async fn restore_monitor(&self, monitor: &str) -> Result<RestoredMonitor, StoreError> {
+        self.read(|connection| {
+            let state = connection
+                .query_row("SELECT state FROM monitors WHERE monitor = ?1", [monitor], |row| row.get(0))
+                .optional()
+                .map_err(failed)?;
+            let mut statement = connection
+                .prepare_cached("SELECT shard, through_millis, models FROM models WHERE monitor = ?1")
+                .map_err(failed)?;
+            let models = statement
+                .query_map([monitor], |row| {
+                    Ok(ModelBlob { shard: row.get(0)?, through_millis: row.get(1)?, bytes: row.get(2)? })
+                })
+                .and_then(Iterator::collect)
+                .map_err(failed)?;
+            Ok(RestoredMonitor { state, slices: super::read::slices(connection, monitor)?, models })
+        })
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
+        self.write(|connection| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+            move_checkpoint(&transaction, commit)?;
+            write_journal(&transaction, commit).map_err(failed)?;
+            for monitor in commit.monitors.iter().flatten() {
+                write_monitor(&transaction, &commit.source, monitor, commit.at_millis).map_err(failed)?;
+            }
+            transaction.commit().map_err(failed)
+        })
+    }
+}
+
+fn checkpoint(connection: &Connection, source: &SourceId) -> Result<Checkpoint, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT partition, position FROM checkpoints WHERE source = ?1")
+        .map_err(failed)?;
+    let rows = statement
+        .query_map([source.as_str()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .map_err(failed)?;
+    let mut checkpoint = Checkpoint::default();
+    for row in rows {
+        let (partition, position) = row.map_err(failed)?;
+        checkpoint.insert(PartitionId::new(partition), parse_position(&position)?);
+    }
+    Ok(checkpoint)
+}
+
+fn parse_position(text: &str) -> Result<Position, StoreError> {
+    text.parse().map_err(|error| damaged("position", &error))
+}
+
+fn journal(connection: &Connection, source: &SourceId) -> Result<Vec<RecordBatch>, StoreError> {
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT partition, from_exclusive, to_inclusive, received_millis, records
+             FROM journal WHERE source = ?1 ORDER BY sequence",
+        )
+        .map_err(failed)?;
+    let mut rows = statement.query([source.as_str()]).map_err(failed)?;
+    let mut batches = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let text = |column| row.get::<_, String>(column).map_err(failed);
+        let bytes: Vec<u8> = row.get(4).map_err(failed)?;
+        let records: JournalRecords =
+            postcard::from_bytes(&bytes).map_err(|error| damaged("journal row", &error))?;
+        let record = |(id, payload): (Option<String>, Vec<u8>)| Record {
+            payload: payload.into(),
+            id: id.map(Into::into),
+        };
+        batches.push(RecordBatch {
+            partition: PartitionId::new(text(0)?),
+            records: records.0.into_iter().map(record).collect(),
+            from_exclusive: parse_position(&text(1)?)?,
+            to_inclusive: parse_position(&text(2)?)?,
+            header: None,
+            received_millis: row.get(3).map_err(failed)?,
+            lag_millis: None,
+            ends_partition: false,
+        });
+    }
+    Ok(batches)
+}
+
+/// The condition that makes every record count once; see [`Checkpoint::apply`].
+fn move_checkpoint(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), StoreError> {
+    checkpoint(transaction, &commit.source)?.apply(&commit.delta)?;
+    let mut statement = transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO checkpoints (source, partition, position) VALUES (?1, ?2, ?3)",
+        )
+        .map_err(failed)?;
+    for (partition, (_, to)) in commit.delta.iter() {
+        statement
+            .execute(params![commit.source.as_str(), partition.as_str(), to.to_string()])
+            .map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn write_journal(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()> {
+    let source = commit.source.as_str();
+    if commit.monitors.is_some() {
+        transaction.prepare_cached("DELETE FROM journal WHERE source = ?1")?.execute([source])?;
+        transaction
+            .prepare_cached("DELETE FROM receipts WHERE at_millis < ?1")?
+            .execute([commit.at_millis - RECEIPTS_KEPT_MILLIS])?;
+    }
+    for batch in &commit.journal {
+        let record = |record: &Record| (record.id.as_deref().map(str::to_owned), record.payload.to_vec());
+        let records = JournalRecords(batch.records.iter().map(record).collect());
+        let bytes = postcard::to_stdvec(&records).expect("plain bytes always serialize");
+        transaction
+            .prepare_cached(
+                "INSERT INTO journal (source, partition, from_exclusive, to_inclusive, received_millis, records)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                source,
+                batch.partition.as_str(),
+                batch.from_exclusive.to_string(),
+                batch.to_inclusive.to_string(),
+                batch.received_millis,
+                bytes
+            ])?;
+    }
+    for (id, receipt) in &commit.receipts {
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO receipts (source, id, receipt, at_millis) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![source, id.as_ref(), json(receipt), commit.at_millis])?;
+    }
+    for input in &commit.inputs {
+        transaction
+            .prepare_cached("INSERT INTO inputs (source, input) VALUES (?1, ?2)")?
+            .execute(params![source, json(input)])?;
+    }
+    Ok(())
+}
+
+fn write_monitor(
+    transaction: &Transaction<'_>,
+    source: &SourceId,
+    commit: &MonitorCommit,
+    at_millis: i64,
+) -> rusqlite::Result<()> {
+    let monitor = commit.monitor.as_str();
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO monitors (monitor, source, state) VALUES (?1, ?2, ?3)")?
+        .execute(params![monitor, source.as_str(), commit.state])?;
+    for (index, key) in commit.slices.keys.iter().enumerate() {
+        transaction
+            .prepare_cached("INSERT INTO slices (monitor, number, key) VALUES (?1, ?2, ?3)")?
+            .execute(params![monitor, commit.slices.first + index, json(key)])?;
+    }
+    for frame in &commit.frames {
+        transaction
+            .prepare_cached(
+                "INSERT INTO frames (monitor, start_millis, shard, end_millis, frame) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![monitor, frame.start_millis, frame.shard, frame.end_millis, frame.bytes])?;
+    }
+    for blob in &commit.models {
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO models (monitor, shard, through_millis, models) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![monitor, blob.shard, blob.through_millis, blob.bytes])?;
+    }
+    if let Some(retain_from) = commit.retain_from_millis {
+        transaction
+            .prepare_cached("DELETE FROM frames WHERE monitor = ?1 AND start_millis < ?2")?
+            .execute(params![monitor, retain_from])?;
+    }
+    write_incidents(transaction, commit, at_millis)
+}
+
+fn write_incidents(
+    transaction: &Transaction<'_>,
+    commit: &MonitorCommit,
+    at_millis: i64,
+) -> rusqlite::Result<()> {
+    for incident in &commit.incidents {
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO incidents (id, monitor, kind, state, opened_millis, severity_peak, incident)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                incident.id,
+                incident.monitor,
+                word(&incident.kind),
+                word(&incident.state),
+                incident.opened_millis,
+                incident.severity.peak,
+                json(incident)
+            ])?;
+    }
+    for alert in &commit.alerts {
+        // An alert that is there already was made from the same records before a crash.
+        transaction
+            .prepare_cached(
+                "INSERT OR IGNORE INTO outbox (id, notifier, alert, due_millis) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![alert.id, alert.notifier, json(alert), at_millis])?;
+    }
+    Ok(())
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("rows hold no maps with keys other than text and numbers")
+}
+
+/// The serde name of a unit variant.
+pub(super) fn word<T: Serialize>(value: &T) -> String {
+    json(value).trim_matches('"').to_owned()
+}
