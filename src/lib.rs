@@ -5,3 +5,5 @@ pub mod record;
 pub mod sources;
 pub mod store;
 pub mod window;
+pub mod config;
+pub mod notifiers;

@@ -2,10 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::{
-    Deserialize,
-    de::{DeserializeSeed, Deserializer as _, SeqAccess, Visitor},
-};
+use serde::de::{DeserializeSeed, Deserializer as _, SeqAccess, Visitor};
 
 use super::{Field, FieldPaths, Reject, RejectReason, RowSplit, RowSplitter};
 
@@ -45,6 +42,7 @@ pub struct Decoder {
     paths: FieldPaths,
     /// Cell index -> field index, for delimited formats.
     cells: Vec<Option<usize>>,
+    record_bytes_max: usize,
 }
 
 /// The columns of a delimited format lack a field that a monitor needs.
@@ -58,13 +56,13 @@ pub struct FormatError {
 }
 
 impl Decoder {
-    /// A decoder for `format` that reads `paths`.
-    pub fn new(format: Format, paths: FieldPaths) -> Self {
+    /// A decoder for `format` that reads `paths` and refuses records of more bytes than `record_bytes_max`.
+    pub fn new(format: Format, paths: FieldPaths, record_bytes_max: usize) -> Self {
         let cells = match &format {
             Format::Delimited { columns: Some(columns), .. } => Self::cells(columns, &paths),
             _ => Vec::new(),
         };
-        Self { format, paths, cells }
+        Self { format, paths, cells, record_bytes_max }
     }
 
     fn cells(columns: &[String], paths: &FieldPaths) -> Vec<Option<usize>> {
@@ -91,6 +89,10 @@ impl Decoder {
         row: &mut Vec<Field<'a>>,
         visit: &mut dyn FnMut(Result<&[Field<'a>], Reject>),
     ) {
+        if payload.len() > self.record_bytes_max {
+            let detail = format!("the record is over the limit of {} bytes", self.record_bytes_max);
+            return visit(Err(Reject::new(RejectReason::TooLarge, detail)));
+        }
         match &self.format {
             Format::Json => self.decode_json(payload, row, visit),
             Format::Delimited { delimiter, .. } => {
@@ -227,20 +229,6 @@ impl<'de> Visitor<'de> for ArraySeed<'_, '_, '_, 'de> {
     }
 }
 
-impl<'de> Deserialize<'de> for Format {
-    /// `json`, `csv` or `tsv`; columns are added by the configuration.
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "json" => Ok(Self::Json),
-            "csv" => Ok(Self::Delimited { delimiter: b',', columns: None }),
-            "tsv" => Ok(Self::Delimited { delimiter: b'\t', columns: None }),
-            other => {
-                Err(serde::de::Error::custom(format!("`{other}` is no format; expected json, csv or tsv")))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,7 +250,7 @@ mod tests {
         let mut paths = FieldPaths::default();
         paths.index("a");
         paths.index("b");
-        Decoder::new(format, paths)
+        Decoder::new(format, paths, 1000)
     }
 
     fn row(a: &str, b: &str) -> Result<Vec<String>, RejectReason> {
@@ -292,6 +280,7 @@ mod tests {
         );
         assert_eq!(decode(&json, ""), [Err(RejectReason::Malformed)]);
         assert_eq!(decode(&json, "{\"a\":1} x"), [Err(RejectReason::Malformed)]);
+        assert_eq!(decode(&json, &" ".repeat(1001)), [Err(RejectReason::TooLarge)]);
     }
 
     #[test]

@@ -230,7 +230,7 @@ mod tests {
             &measures,
         )
         .unwrap();
-        (Decoder::new(Format::Json, paths), mapping)
+        (Decoder::new(Format::Json, paths, 1000), mapping)
     }
 
     fn read(text: &str) -> Result<(i64, Vec<String>, Vec<Input>), Reject> {

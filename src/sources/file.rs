@@ -25,8 +25,8 @@ const ROWS_PER_PACED_BATCH: usize = 200;
 /// What to read.
 #[derive(Clone, Debug)]
 pub struct FileSourceConfig {
-    /// A path, a glob pattern, or `-` for standard input.
-    pub path: String,
+    /// Each a path, a glob pattern, or `-` for standard input.
+    pub paths: Vec<String>,
     /// How the files are written.
     pub format: Format,
     /// Longest row; longer ones are refused.
@@ -73,7 +73,11 @@ impl FileSource {
     /// Finds the files. A pattern that matches none is an error; a plain path that does not exist yet is
     /// waited for.
     pub fn new(config: FileSourceConfig, checkpoint: &Checkpoint) -> Result<Self, SourceError> {
-        let parts = find(&config.path)?
+        let mut paths = Vec::new();
+        for path in &config.paths {
+            paths.extend(find(path)?);
+        }
+        let parts = paths
             .into_iter()
             .map(|path| {
                 let partition = PartitionId::new(path.to_string_lossy().into_owned());
@@ -93,7 +97,7 @@ impl FileSource {
     }
 
     fn is_stdin(&self) -> bool {
-        self.config.path == "-"
+        self.config.paths.iter().any(|path| path == "-")
     }
 
     /// The part that is furthest behind: one that has not spoken, else the one with the oldest event.

@@ -145,7 +145,7 @@ export const place = (slice) =>
 export function where(incident) {
   const whole = !incident.slices.some((slice) => Object.keys(slice).length);
   if (whole) return "in the whole, no single slice stands out";
-  return `${incident.slices.map(place).join("; ")} explains ${number(incident.share * 100, 2)} %`;
+  return `${incident.slices.map(place).join("; ")} explains ${number(incident.share * 100, 2)}\u00a0%`;
 }
 
 /** `about 60 orders below expected (40 to 80)`; signs are words. */

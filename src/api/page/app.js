@@ -5,7 +5,7 @@
 
 import { clock, duration, el, fromAddress, get, morph, severityWords, toAddress } from "./api.js";
 import { Chart } from "./chart.js";
-import { headline, health, pulses, title, whyNoneOpen } from "./health.js";
+import { headline, health, keepPace, pulses, title, whyNoneOpen } from "./health.js";
 import { row, sorted } from "./incident.js";
 
 const POLL_MILLIS = 5000;
@@ -19,7 +19,8 @@ const server = { status: null, incidents: new Map(), linked: null, missing: null
 let shown = Object.fromEntries(LISTS.map((list) => [list, []]));
 const rows = new Map();
 const peaks = new Map();
-let [answeredAt, failure, timer, turn, pace] = [null, null, 0, 0, {}];
+let [answeredAt, failure, timer, turn] = [null, null, 0, 0];
+const pace = {};
 
 // The address.
 
@@ -60,7 +61,7 @@ async function poll() {
     if (!server.older.size) server.more = closed.incidents.length === PAGE;
     await findLinked();
     if (mine !== turn) return;
-    keepPace(status);
+    keepPace(status, pace);
     [server.status, answeredAt, failure] = [status, Date.now(), null];
   } catch (error) {
     if (mine !== turn) return;
@@ -106,18 +107,6 @@ async function older() {
   }
 }
 
-/** Remembers since when a monitor's windows stand still, and how fast a source reads. */
-function keepPace(status) {
-  for (const { name, closed_through } of status.monitors) {
-    if (pace[name]?.through !== closed_through) pace[name] = { through: closed_through, since: Date.now() };
-  }
-  for (const { name, records } of status.sources) {
-    const { records: before, at: then } = pace[`/${name}`] ?? {};
-    const rate = then ? (records - before) / ((Date.now() - then) / 1000) : null;
-    pace[`/${name}`] = { records, at: Date.now(), rate };
-  }
-}
-
 // The lists.
 
 const lists = () => sorted(server, chosen);
@@ -144,10 +133,8 @@ function render({ settle = false, top = false }) {
   at("new").hidden = !hold || !fresh.length;
   at("new").textContent = `${fresh.length} new`;
   at("linked").hidden = !shown.linked.length && !server.missing;
-  at("linked").querySelector(".empty").textContent = server.missing
-    ? `There is no incident ${server.missing} here: the link is from ` +
-      "another Tidewatch, or the incident is older than what is kept."
-    : "";
+  const missing = `There is no incident ${server.missing} here: it is another Tidewatch's, or older than what is kept.`;
+  at("linked").querySelector(".empty").textContent = server.missing ? missing : "";
   at("closed").hidden = chosen.state === "open";
   at("older").hidden = !server.more;
   at("minor-count").textContent = `(${shown.minor.length})`;
@@ -182,6 +169,7 @@ function renew(id, incident) {
   const expanded = chosen.incident === id;
   const options = {
     zone: monitor?.zone ?? "UTC",
+    sameZone: server.status.monitors.every(({ zone }) => zone === monitor?.zone),
     expanded,
     peakAt: peaks.get(id),
     monitor,
@@ -200,13 +188,12 @@ function renderHead({ open }) {
   const { status } = server;
   let reading = failure ? "The server cannot be reached" : "What is wrong now";
   if (status) {
-    reading = headline(open, server, chosen, pace);
-    document.title = title(open, reading);
+    reading = headline(open, server, chosen, pace).replace(/ now$/, failure ? " when last seen" : " now");
+    document.title = failure ? "Server unreachable - Tidewatch" : title(open, reading);
     const zones = new Set(status.monitors.map(({ zone }) => zone));
-    say("zone", zones.size > 1 ? "times in each shop's zone" : zones.size ? `times in ${[...zones][0]}` : "");
+    say("zone", zones.size > 1 ? "times in each shop's zone" : zones.size ? `${[...zones][0]} time` : "");
     say("version", `Tidewatch ${status.version}.`);
     say("subline", pulses(status, pace));
-    at("subline").className = "";
     const names = new Set(["", ...status.monitors.map(({ name }) => name), chosen.monitor]);
     const options = [...names].map((name) => el("option", { value: name }, name || "all"));
     morph(form.monitor, el("select", { name: "monitor" }, ...options));

@@ -136,7 +136,15 @@ export class Chart {
       const edge = (key, list) => list.map((o) => `${mid(o)} ${y(o[key])}`).join("L");
       parts.push(svg("path", { class: "band", d: `M${edge("upper", run)}L${edge("lower", [...run].reverse())}Z` }));
     }
-    parts.push(svg("path", { class: "fill", d: this.outside(near, mid, y) }));
+    const [first, last] = [incident.opened_at, incident.until].map((at) => Number(x(Date.parse(at))));
+    const view = {
+      x: first,
+      y: 0,
+      width: Math.max(1, last - first),
+      height,
+      viewBox: `${first} 0 ${Math.max(1, last - first)} ${height}`,
+    };
+    parts.push(svg("svg", view, svg("path", { class: "fill", d: this.outside(near, mid, y) })));
     const lines = (key) =>
       runs(rows, near, (o) => o[key] != null)
         .map((run) => `M${run.map((o) => `${mid(o)} ${y(o[key])}`).join("L")}${run.length === 1 ? "h.1" : ""}`)

@@ -129,6 +129,18 @@ function pulse(monitor, { sources, now }, pace) {
   return { words: `judged up to ${dayClock(through, zone)}`, behind: false };
 }
 
+/** Remembers since when a monitor's windows stand still, and how fast a source reads. */
+export function keepPace(status, pace) {
+  for (const { name, closed_through } of status.monitors) {
+    if (pace[name]?.through !== closed_through) pace[name] = { through: closed_through, since: Date.now() };
+  }
+  for (const { name, records } of status.sources) {
+    const { records: before, at: then } = pace[`/${name}`] ?? {};
+    const rate = then ? (records - before) / ((Date.now() - then) / 1000) : null;
+    pace[`/${name}`] = { records, at: Date.now(), rate };
+  }
+}
+
 /** The strip: can what is said be trusted? */
 export function health(status, pace) {
   return el(

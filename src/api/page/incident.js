@@ -73,7 +73,7 @@ export function sorted({ incidents, linked: fetched }, chosen) {
 const time = (text, title) => el("time", { datetime: text, title: elsewhere(text) }, title);
 
 /** The row without its chart, ready to be morphed into the page. */
-export function row(incident, { zone, link, expanded, peakAt }) {
+export function row(incident, { zone, sameZone, link, expanded, peakAt }) {
   const { id, kind, state, opened_at, until } = incident;
   const lasted = `${state === "open" ? "so far " : ""}${duration(Date.parse(until) - Date.parse(opened_at))}`;
   const facts = [
@@ -86,7 +86,7 @@ export function row(incident, { zone, link, expanded, peakAt }) {
     ),
     kind !== "no_data" && el("li", {}, where(incident)),
     incident.impact && el("li", {}, impact(incident.impact)),
-    el("li", { class: "soft" }, incident.monitor),
+    el("li", { class: "soft" }, sameZone ? incident.monitor : `${incident.monitor} (times in ${zone})`),
   ];
   return el(
     "li",

@@ -1,0 +1,80 @@
+//! Floor 7: the commands. Each is a file; this one lists them.
+
+mod backtest;
+mod check;
+mod demo;
+mod export;
+mod open;
+mod output;
+mod run;
+mod score;
+mod simulate;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub use output::{Exit, exit_of};
+
+/// Watches ecommerce traffic and says within one window what is off, how severe, where, and what it costs.
+#[derive(Debug, Parser)]
+#[command(name = "tidewatch", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Try it: a simulated shop, weeks of history learned in seconds, then live at an accelerated clock
+    Demo(demo::DemoArguments),
+    /// Run the service
+    Run(run::RunArguments),
+    /// Check a configuration
+    Check(check::CheckArguments),
+    /// Show a commented example configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Run a monitor over files of raw events and list its incidents
+    Backtest(backtest::BacktestArguments),
+    /// Score ready-made series, one CSV file each
+    Score(score::ScoreArguments),
+    /// Write stored observations to a CSV file
+    Export(export::ExportArguments),
+    /// Write the events of a simulated shop, with known faults, to a folder
+    Simulate(simulate::SimulateArguments),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print the example
+    Example,
+}
+
+/// Runs the command of this process's arguments.
+pub async fn run() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Demo(arguments) => demo::demo(arguments).await,
+        Command::Run(arguments) => run::run(arguments).await,
+        Command::Check(arguments) => check::check(&arguments).await,
+        Command::Config { command: ConfigCommand::Example } => {
+            output::print(crate::config::EXAMPLE);
+            Ok(())
+        }
+        Command::Backtest(arguments) => backtest::backtest(arguments).await,
+        Command::Score(arguments) => score::score(&arguments),
+        Command::Export(arguments) => export::export(arguments).await,
+        Command::Simulate(arguments) => simulate::simulate(&arguments),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "tidewatch", &mut text);
+            output::print(&String::from_utf8_lossy(&text));
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What several commands need: a configuration from a file, one monitor of it.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context;
+
+use super::Exit;
+use crate::{
+    config::{Config, ConfigError, Environment, SourceConfig},
+    pipeline::MonitorSpec,
+};
+
+/// Reads and checks a configuration file.
+pub(super) fn config(path: &Path) -> anyhow::Result<Config> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+    Config::parse(&text, &Environment::of_process()).with_context(|| format!("in `{}`", path.display()))
+}
+
+/// The source that a monitor reads, and the monitor.
+pub(super) fn monitor(config: Config, name: &str) -> anyhow::Result<(SourceConfig, Arc<MonitorSpec>)> {
+    let known: Vec<String> = config
+        .sources
+        .iter()
+        .flat_map(|source| &source.monitors)
+        .map(|monitor| monitor.facts.monitor.clone())
+        .collect();
+    for source in config.sources {
+        let found = source.monitors.iter().find(|monitor| monitor.facts.monitor == name).cloned();
+        if let Some(monitor) = found {
+            return Ok((source, monitor));
+        }
+    }
+    Err(Exit::Usage(format!("no monitor `{name}`; there are: {}", known.join(", "))).into())
+}

@@ -1,0 +1,31 @@
+//! What commands print, and the exit codes that scripts rely on: 0 done, 1 failed, 2 wrong usage or
+//! configuration, 3 a check found what it was told to fail on.
+
+use std::{io::Write, process::ExitCode};
+
+use crate::config::ConfigError;
+
+/// Ends a command with a code of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum Exit {
+    /// Wrong usage or configuration.
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// The exit code of an error.
+pub fn exit_of(error: &anyhow::Error) -> ExitCode {
+    let usage = error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<Exit>());
+    ExitCode::from(if usage { 2 } else { 1 })
+}
+
+/// Writes to standard output. A reader that has gone away is no error.
+pub(super) fn print(text: &str) {
+    let mut output = std::io::stdout().lock();
+    drop(output.write_all(text.as_bytes()).and_then(|()| output.flush()));
+}
+
+/// Writes a line to standard output.
+pub(super) fn line(text: impl std::fmt::Display) {
+    print(&format!("{text}\n"));
+}

@@ -1,0 +1,245 @@
+//! Floor 7: the configuration, from text to checked parts.
+//!
+//! Three steps: as written ([`written`], unknown keys refused), checked (this room's output: no invalid
+//! value can be represented), parts (`assemble`). Checking does no I/O. Every problem names the key, the
+//! value and what is allowed, and all sections are checked before the first problem is reported.
+
+mod check;
+mod measure;
+mod monitor;
+mod secrets;
+mod units;
+mod written;
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use tidewatch_datasets::shop::ShopConfig;
+
+use crate::{
+    pipeline::MonitorSpec,
+    record::{Decoder, Format, SourceId},
+    sources::FileSourceConfig,
+    store::Durability,
+};
+
+pub use secrets::{Environment, Secret};
+
+/// The example that `tidewatch config example` prints; a test keeps it valid.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// The web server.
+    pub server: ServerConfig,
+    /// Where results live.
+    pub store: StoreConfig,
+    /// Sources with the monitors that read them.
+    pub sources: Vec<SourceConfig>,
+    /// Notifiers by name.
+    pub notifiers: BTreeMap<String, NotifierConfig>,
+}
+
+/// The web server.
+#[derive(Debug)]
+pub struct ServerConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What callers must present; always set beyond loopback.
+    pub token: Option<Secret>,
+}
+
+/// The store.
+#[derive(Debug)]
+pub struct StoreConfig {
+    /// The file.
+    pub path: PathBuf,
+    /// What a commit survives.
+    pub durability: Durability,
+}
+
+/// One source.
+#[derive(Debug)]
+pub struct SourceConfig {
+    /// Its name.
+    pub id: SourceId,
+    /// Where it reads.
+    pub kind: SourceKind,
+    /// How its records are written.
+    pub format: Format,
+    /// Longest record.
+    pub record_bytes_max: usize,
+    /// Reads its records for all its monitors.
+    pub decoder: Decoder,
+    /// The monitors that read it.
+    pub monitors: Vec<Arc<MonitorSpec>>,
+    /// Where refused events go.
+    pub dead_letter: Option<PathBuf>,
+}
+
+/// The kinds of sources.
+#[derive(Debug)]
+pub enum SourceKind {
+    /// Files or standard input.
+    File(FileSourceConfig),
+    /// Events posted to us; at most so many posts wait.
+    Http {
+        /// Posts that may wait.
+        queue: usize,
+    },
+    /// The seeded shop.
+    Simulated(ShopConfig),
+}
+
+impl SourceKind {
+    /// The word in configuration and API.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Http { .. } => "http",
+            Self::Simulated(_) => "simulated",
+        }
+    }
+}
+
+/// One notifier.
+#[derive(Debug)]
+pub enum NotifierConfig {
+    /// HTTP POST.
+    Webhook {
+        /// Where to.
+        url: Secret,
+        /// Signs each message, if set.
+        secret: Option<Secret>,
+        /// For one attempt.
+        timeout: Duration,
+    },
+}
+
+/// Something wrong in a configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, e.g. `monitors.shop.interval`.
+    pub path: String,
+    /// The value and what is allowed.
+    pub detail: String,
+}
+
+impl Problem {
+    fn new(path: impl Into<String>, detail: impl fmt::Display) -> Self {
+        Self { path: path.into(), detail: detail.to_string() }
+    }
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("could not read `{}`: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The text is not of the right form.
+    #[error("{0}")]
+    Form(String),
+    /// Values are wrong.
+    #[error("{}", list(.0))]
+    Values(Vec<Problem>),
+}
+
+fn list(problems: &[Problem]) -> String {
+    let lines: Vec<String> =
+        problems.iter().map(|problem| format!("`{}`: {}", problem.path, problem.detail)).collect();
+    lines.join("\n")
+}
+
+impl Config {
+    /// Reads and checks text. Secrets come from `environment`.
+    pub fn parse(text: &str, environment: &Environment) -> Result<Self, ConfigError> {
+        let written: written::WrittenConfig =
+            toml::from_str(text).map_err(|error| ConfigError::Form(error.to_string()))?;
+        check::check(written, environment).map_err(ConfigError::Values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> String {
+        Config::parse(text, &Environment::default()).unwrap_err().to_string()
+    }
+
+    const SHOP: &str = r#"
+        [sources.clicks]
+        kind = "http"
+        [monitors.shop]
+        source = "clicks"
+        timestamp = "at"
+        interval = "5m"
+        [monitors.shop.measures]
+        views = { count = true }
+    "#;
+
+    #[test]
+    fn the_example_is_valid() {
+        let environment = Environment::from_pairs([("WEBHOOK_SECRET", "s3cret")]);
+        let config = Config::parse(EXAMPLE, &environment).unwrap();
+        assert!(!config.sources.is_empty() && !config.notifiers.is_empty());
+    }
+
+    #[test]
+    fn a_small_configuration_gets_sensible_defaults() {
+        let config = Config::parse(SHOP, &Environment::default()).unwrap();
+        assert!(config.server.listen.ip().is_loopback());
+        let monitor = &config.sources[0].monitors[0];
+        assert_eq!(monitor.window.rollups, [Vec::<bool>::new()]);
+        assert_eq!(monitor.facts.rules, []);
+    }
+
+    #[test]
+    fn problems_name_key_value_and_what_is_allowed() {
+        let with = |from: &str, to: &str| problems(&SHOP.replace(from, to));
+        assert_eq!(
+            with("\"5m\"", "\"7m\""),
+            "`monitors.shop.interval`: 420 s is no window width: from 10 s to 1 day, dividing an hour, \
+             or whole hours dividing a day"
+        );
+        assert_eq!(
+            with("source = \"clicks\"", "source = \"click\""),
+            "`monitors.shop.source`: `click` is not configured; there are: clicks"
+        );
+        assert_eq!(
+            with("count = true", "sum = 3"),
+            "`monitors.shop.measures.views.sum`: expected the path of a field"
+        );
+        assert_eq!(
+            with("count = true", "ratio = [\"orders\", \"views\"]"),
+            "`monitors.shop.measures.views.ratio`: `orders` is no aggregated measure of this monitor"
+        );
+        assert!(with("interval", "intervall").contains("unknown field `intervall`"));
+        let zone = with("timestamp", "timezone = \"Europe/Bern\"\ntimestamp");
+        assert!(zone.starts_with("`monitors.shop.timezone`: `Europe/Bern` is no known time zone"), "{zone}");
+    }
+
+    #[test]
+    fn beyond_loopback_a_token_is_required() {
+        let open = format!("[server]\nlisten = \"0.0.0.0:8321\"\n{SHOP}");
+        assert!(problems(&open).starts_with("`server.token`: required"), "{}", problems(&open));
+        let closed = format!("[server]\nlisten = \"0.0.0.0:8321\"\ntoken = \"${{TOKEN}}\"\n{SHOP}");
+        assert_eq!(problems(&closed), "`server.token`: environment variable `TOKEN` is not set");
+        let environment = Environment::from_pairs([("TOKEN", "abc")]);
+        let config = Config::parse(&closed, &environment).unwrap();
+        assert!(!format!("{config:?}").contains("abc"), "secrets are masked");
+    }
+
+    #[test]
+    fn every_section_reports_its_problem() {
+        let text = SHOP.replace("\"5m\"", "\"soon\"") + "\n[notifiers.hook]\nkind = \"webhook\"\nurl = \"ftp://x\"\n";
+        let all = problems(&text);
+        assert!(all.contains("`monitors.shop.interval`") && all.contains("`notifiers.hook.url`"), "{all}");
+    }
+}

@@ -1,0 +1,240 @@
+//! Monitors: from what is written to a [`MonitorSpec`].
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::tz::TimeZone;
+use tidewatch_detectors::{DetectorConfig, SeasonalConfig, ValueKind};
+
+use super::{
+    Problem, measure,
+    measure::CheckedMeasure,
+    units::{budget_per_week, duration_millis},
+    written::{WrittenAlertRule, WrittenDetector, WrittenMonitor, WrittenZones},
+};
+use crate::{
+    anomaly::{AlertRule, MeasureFacts, MonitorFacts, Threshold},
+    pipeline::{Judging, MonitorSpec, SliceZones},
+    record::{FieldPaths, Mapping, TimestampFormat},
+    window::{AggregateKind, Measure, MeasureKind, WindowGrid, WindowSpec, WindowWidth},
+};
+
+/// A mean or quantile of fewer numbers than this says nothing about the shop.
+const MIN_NUMBERS: f64 = 10.0;
+/// Nor does a ratio over a smaller denominator.
+const MIN_DENOMINATOR: f64 = 30.0;
+/// An anomaly ends after this much calm, and at least 3 windows.
+const CALM_SECONDS: i64 = 15 * 60;
+
+/// Checks a monitor and adds the fields it needs to those of its source.
+pub(super) fn check(
+    name: &str,
+    written: &WrittenMonitor,
+    notifiers: &[&str],
+    fields: &mut FieldPaths,
+) -> Result<Arc<MonitorSpec>, Problem> {
+    let at = |key: &str| format!("monitors.{name}.{key}");
+    let millis = |key: &str, value: &Option<String>, default: &str| {
+        duration_millis(&at(key), value.as_deref().unwrap_or(default))
+    };
+    let zone = zone(&at("timezone"), written.timezone.as_deref().unwrap_or("UTC"))?;
+    let seconds = duration_millis(&at("interval"), &written.interval)? / 1000;
+    let width = WindowWidth::from_seconds(seconds).map_err(|error| Problem::new(at("interval"), error))?;
+    let format = TimestampFormat::parse(written.timestamp_format.as_deref().unwrap_or("auto"))
+        .map_err(|error| Problem::new(at("timestamp_format"), error))?;
+    let dimensions: Vec<String> = written.dimensions.keys().cloned().collect();
+    let measures = measures(name, written, fields)?;
+    let judging = measures.iter().map(|measure| judging(measure, width)).collect();
+    let inputs: Vec<_> = measures.iter().filter_map(|measure| measure.input.clone()).collect();
+    let dimension_paths: Vec<String> = written.dimensions.values().cloned().collect();
+    let mapping =
+        Mapping::new(fields, &written.timestamp, format, zone.clone(), &dimension_paths, &inputs)
+            .map_err(|error| Problem::new(at("measures"), error))?;
+    let threshold = threshold(&at("detector"), &written.detector)?;
+    let facts = MonitorFacts {
+        monitor: name.to_owned(),
+        dimensions: dimensions.clone(),
+        measures: measures.iter().map(facts).collect(),
+        zone: zone.clone(),
+        calm_windows: 3.max((CALM_SECONDS / width.seconds()) as u32),
+        rules: rules(name, &written.alerts, threshold, notifiers)?,
+    };
+    let max_series = written.max_series.unwrap_or(100_000);
+    if max_series == 0 {
+        return Err(Problem::new(at("max_series"), "0; expected at least 1"));
+    }
+    let window = WindowSpec {
+        grid: WindowGrid::new(width, zone.clone()),
+        allowed_lateness_millis: millis("allowed_lateness", &written.allowed_lateness, "30s")?,
+        rollups: rollups(&at("rollups"), written.rollups.as_deref(), &dimensions)?,
+        measures: measures
+            .into_iter()
+            .map(|measure| Measure { name: measure.name, kind: measure.kind })
+            .collect(),
+        max_series,
+        max_groups: written.max_slices_per_partition.unwrap_or(max_series.saturating_mul(2)),
+        dimensions,
+    };
+    Ok(Arc::new(MonitorSpec {
+        zones: zones(&at("timezones"), written.timezones.as_ref(), zone, &window.dimensions)?,
+        idle_timeout_millis: millis("idle_timeout", &written.idle_timeout, "30s")?,
+        max_lead_millis: millis("max_lead", &written.max_lead, "1h")?,
+        no_data_after_millis: match &written.no_data_after {
+            Some(text) => duration_millis(&at("no_data_after"), text)?,
+            None => width.millis(),
+        },
+        retention_millis: written
+            .retention
+            .as_ref()
+            .map(|text| duration_millis(&at("retention"), text))
+            .transpose()?,
+        facts,
+        window: Arc::new(window),
+        mapping,
+        judging,
+    }))
+}
+
+fn measures(
+    name: &str,
+    written: &WrittenMonitor,
+    fields: &mut FieldPaths,
+) -> Result<Vec<CheckedMeasure>, Problem> {
+    let path = format!("monitors.{name}.measures");
+    if written.measures.is_empty() {
+        return Err(Problem::new(path, "empty; a monitor needs at least one measure"));
+    }
+    let names: Vec<(&str, bool)> =
+        written.measures.iter().map(|(name, table)| (name.as_str(), table.contains_key("ratio"))).collect();
+    written
+        .measures
+        .iter()
+        .map(|(name, table)| measure::measure(&format!("{path}.{name}"), name, table, &names, fields))
+        .collect()
+}
+
+fn judging(measure: &CheckedMeasure, width: WindowWidth) -> Judging {
+    let (kind, min_weight) = match measure.kind {
+        MeasureKind::Aggregate(AggregateKind::Count | AggregateKind::Distinct) => (ValueKind::Count, 0.0),
+        MeasureKind::Aggregate(AggregateKind::Sum) => (ValueKind::Continuous, 0.0),
+        MeasureKind::Aggregate(AggregateKind::Min | AggregateKind::Max) => (ValueKind::Continuous, 1.0),
+        MeasureKind::Aggregate(AggregateKind::Average | AggregateKind::Quantile(_)) => {
+            (ValueKind::Continuous, MIN_NUMBERS)
+        }
+        MeasureKind::Ratio { .. } => (ValueKind::Continuous, MIN_DENOMINATOR),
+    };
+    let config = SeasonalConfig::new(width.seconds() as u32, kind, measure.direction)
+        .expect("window widths are within the detector's range");
+    Judging { detector: DetectorConfig::Seasonal(config), min_weight }
+}
+
+fn facts(measure: &CheckedMeasure) -> MeasureFacts {
+    let additive =
+        matches!(measure.kind, MeasureKind::Aggregate(AggregateKind::Count | AggregateKind::Sum));
+    MeasureFacts { name: measure.name.clone(), unit: measure.unit.clone(), additive }
+}
+
+fn zone(path: &str, name: &str) -> Result<TimeZone, Problem> {
+    TimeZone::get(name).map_err(|_| {
+        Problem::new(path, format!("`{name}` is no known time zone; expected an IANA name such as Europe/Berlin"))
+    })
+}
+
+fn zones(
+    path: &str,
+    written: Option<&WrittenZones>,
+    default: TimeZone,
+    dimensions: &[String],
+) -> Result<SliceZones, Problem> {
+    let Some(written) = written else { return Ok(SliceZones { default, by: None }) };
+    let dimension = dimensions.iter().position(|name| *name == written.by).ok_or_else(|| {
+        Problem::new(format!("{path}.by"), format!("`{}` is no dimension of this monitor", written.by))
+    })?;
+    let map: Result<BTreeMap<_, _>, Problem> = written
+        .map
+        .iter()
+        .map(|(value, name)| Ok((value.clone(), zone(&format!("{path}.map.{value}"), name)?)))
+        .collect();
+    Ok(SliceZones { default, by: Some((dimension, map?)) })
+}
+
+/// As written; else the whole, each dimension by itself, and all of them together.
+fn rollups(
+    path: &str,
+    written: Option<&[Vec<String>]>,
+    dimensions: &[String],
+) -> Result<Vec<Vec<bool>>, Problem> {
+    let level = |names: &[String]| dimensions.iter().map(|dimension| names.contains(dimension)).collect();
+    let mut levels: Vec<Vec<bool>> = Vec::new();
+    match written {
+        Some(written) => {
+            for names in written {
+                if let Some(unknown) = names.iter().find(|name| !dimensions.contains(name)) {
+                    return Err(Problem::new(path, format!("`{unknown}` is no dimension of this monitor")));
+                }
+                levels.push(level(names));
+            }
+        }
+        None => {
+            levels.push(level(&[]));
+            levels.extend(dimensions.iter().map(|dimension| level(std::slice::from_ref(dimension))));
+            levels.push(level(dimensions));
+        }
+    }
+    let mut distinct = Vec::new();
+    for level in levels {
+        if !distinct.contains(&level) {
+            distinct.push(level);
+        }
+    }
+    if distinct.is_empty() { Err(Problem::new(path, "empty; `[[]]` is the whole alone")) } else { Ok(distinct) }
+}
+
+fn threshold(path: &str, written: &WrittenDetector) -> Result<Threshold, Problem> {
+    match written.kind.as_deref() {
+        None | Some("seasonal") => {}
+        Some(other) => {
+            return Err(Problem::new(format!("{path}.kind"), format!("`{other}`; expected seasonal")));
+        }
+    }
+    either(path, written.severity, written.budget.as_deref())
+        .map(|threshold| threshold.unwrap_or(Threshold::Severity(70.0)))
+}
+
+fn either(path: &str, severity: Option<f64>, budget: Option<&str>) -> Result<Option<Threshold>, Problem> {
+    match (severity, budget) {
+        (Some(_), Some(_)) => Err(Problem::new(path, "has both severity and budget; choose one")),
+        (Some(severity), None) if (0.0..=100.0).contains(&severity) => Ok(Some(Threshold::Severity(severity))),
+        (Some(severity), None) => {
+            Err(Problem::new(format!("{path}.severity"), format!("{severity}; expected 0 to 100")))
+        }
+        (None, Some(budget)) => {
+            let per_week = budget_per_week(&format!("{path}.budget"), budget)?;
+            Ok(Some(Threshold::Budget { per_week }))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+fn rules(
+    name: &str,
+    written: &[WrittenAlertRule],
+    default: Threshold,
+    notifiers: &[&str],
+) -> Result<Vec<AlertRule>, Problem> {
+    written
+        .iter()
+        .enumerate()
+        .map(|(index, rule)| {
+            let path = format!("monitors.{name}.alerts[{index}]");
+            if let Some(unknown) = rule.to.iter().find(|to| !notifiers.contains(&to.as_str())) {
+                let known = notifiers.join(", ");
+                return Err(Problem::new(
+                    format!("{path}.to"),
+                    format!("`{unknown}` is no configured notifier; there are: {known}"),
+                ));
+            }
+            let threshold = either(&path, rule.severity, rule.budget.as_deref())?.unwrap_or(default);
+            Ok(AlertRule { threshold, to: rule.to.clone() })
+        })
+        .collect()
+}
