@@ -7,3 +7,5 @@ pub mod store;
 pub mod window;
 pub mod config;
 pub mod notifiers;
+pub mod backtest;
+pub mod cli;

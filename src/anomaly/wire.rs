@@ -95,6 +95,8 @@ pub struct MemberWire {
     pub direction: Side,
     /// Page severity.
     pub severity: SeverityWire,
+    /// Highest severity in the minor class.
+    pub minor: f64,
     /// Start of its first anomalous window.
     pub opened_at: String,
     /// End of its last anomalous window.
@@ -135,6 +137,7 @@ impl From<&Member> for MemberWire {
             slice: member.slice.clone(),
             direction: anomaly.side,
             severity: (&anomaly.severity).into(),
+            minor: rounded(anomaly.minor_peak),
             opened_at: rfc3339(anomaly.opened_millis),
             until: rfc3339(anomaly.until_millis),
             expected: anomaly.expected,

@@ -19,6 +19,12 @@ pub fn exit_of(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(if usage { 2 } else { 1 })
 }
 
+/// Writes an error and its causes to standard error.
+pub fn complain(error: &anyhow::Error) {
+    let mut output = std::io::stderr().lock();
+    drop(writeln!(output, "tidewatch: {error:#}"));
+}
+
 /// Writes to standard output. A reader that has gone away is no error.
 pub(super) fn print(text: &str) {
     let mut output = std::io::stdout().lock();

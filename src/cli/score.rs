@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{BufReader, BufWriter, Read},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -12,7 +13,10 @@ use indicatif::ProgressBar;
 use jiff::tz::TimeZone;
 
 use super::Exit;
-use crate::backtest::{ScoreOptions, score_series};
+use crate::{
+    backtest::{ScoreOptions, score_series},
+    config::parse_duration,
+};
 
 /// Arguments of `score`.
 #[derive(Debug, Args)]
@@ -30,8 +34,8 @@ pub(super) struct ScoreArguments {
     #[arg(long, default_value = "UTC")]
     timezone: String,
     /// Time between points, e.g. 5m; the median distance of the rows by default
-    #[arg(long)]
-    interval: Option<humantime::Duration>,
+    #[arg(long, value_parser = parse_duration)]
+    interval: Option<Duration>,
     /// Folder for the results, one file per input
     #[arg(long)]
     out: PathBuf,

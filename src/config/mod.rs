@@ -150,6 +150,12 @@ pub enum ConfigError {
     Values(Vec<Problem>),
 }
 
+/// A duration as written in a configuration, e.g. `5m`; the error says what is allowed.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let millis = units::duration_millis("", text).map_err(|problem| problem.detail)?;
+    Ok(Duration::from_millis(millis as u64))
+}
+
 fn list(problems: &[Problem]) -> String {
     let lines: Vec<String> =
         problems.iter().map(|problem| format!("`{}`: {}", problem.path, problem.detail)).collect();

@@ -1,0 +1,127 @@
+//! `tidewatch export`: stored observations as CSV, one row per window, measure and slice.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::PathBuf,
+};
+
+use anyhow::Context;
+use clap::Args;
+use jiff::Timestamp;
+
+use super::{Exit, open, output};
+use crate::{
+    anomaly::rfc3339,
+    pipeline::{FrameBlob, History, HistoryRange, MonitorSpec, SHARD_SLICES, ShardFrame},
+    store::SqliteStore,
+    window::SliceKey,
+};
+
+/// Blobs read at a time.
+const PAGE: usize = 10_000;
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub(super) struct ExportArguments {
+    /// The configuration that holds the monitor
+    #[arg(long)]
+    config: PathBuf,
+    /// The monitor
+    #[arg(long)]
+    monitor: String,
+    /// Windows that start at or after this, RFC 3339
+    #[arg(long)]
+    from: Option<String>,
+    /// Windows that start before this, RFC 3339
+    #[arg(long)]
+    to: Option<String>,
+    /// The CSV file to write
+    #[arg(long)]
+    out: PathBuf,
+}
+
+pub(super) async fn export(arguments: ExportArguments) -> anyhow::Result<()> {
+    let config = open::config(&arguments.config)?;
+    let (path, durability) = (config.store.path.clone(), config.store.durability);
+    let (_, spec) = open::monitor(config, &arguments.monitor)?;
+    if !path.exists() {
+        return Err(Exit::Usage(format!("no store `{}`; has the service run yet?", path.display())).into());
+    }
+    let store = SqliteStore::open(&path, durability)?;
+    let mut range = HistoryRange {
+        from_millis: instant("--from", arguments.from.as_deref(), i64::MIN)?,
+        to_millis: instant("--to", arguments.to.as_deref(), i64::MAX)?,
+        shard: None,
+        limit: PAGE,
+    };
+    let context = || format!("could not write `{}`", arguments.out.display());
+    let mut writer = csv::Writer::from_writer(BufWriter::new(File::create(&arguments.out).with_context(context)?));
+    writer.write_record(header(&spec)).with_context(context)?;
+    let slices = store.slices(&arguments.monitor).await?;
+    let mut rows = 0;
+    loop {
+        let mut page = store.frames(&arguments.monitor, range).await?;
+        let full = page.len() == PAGE;
+        let last_start = page.last().map(|blob| blob.start_millis);
+        if full {
+            // The last window may be cut by the page: it comes whole with the next one.
+            page.retain(|blob| Some(blob.start_millis) != last_start);
+            anyhow::ensure!(!page.is_empty(), "a window has more shards than a page holds");
+        }
+        for blob in &page {
+            rows += write_blob(&mut writer, &spec, &slices, blob)?;
+        }
+        let Some(next) = last_start.filter(|_| full) else { break };
+        range.from_millis = next;
+    }
+    writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))?.flush().with_context(context)?;
+    output::line(format!("{rows} observations in `{}`", arguments.out.display()));
+    Ok(())
+}
+
+fn instant(name: &str, text: Option<&str>, default: i64) -> anyhow::Result<i64> {
+    let Some(text) = text else { return Ok(default) };
+    let instant: Timestamp = text
+        .parse()
+        .map_err(|_| Exit::Usage(format!("{name}: `{text}` is not RFC 3339, e.g. 2026-03-01T00:00:00Z")))?;
+    Ok(instant.as_millisecond())
+}
+
+fn header(spec: &MonitorSpec) -> Vec<String> {
+    let mut names = vec!["time".to_owned(), "measure".to_owned()];
+    names.extend(spec.window.dimensions.iter().cloned());
+    names.extend(["value", "count", "expected", "lower", "upper", "severity"].map(str::to_owned));
+    names
+}
+
+fn write_blob<W: Write>(
+    writer: &mut csv::Writer<W>,
+    spec: &MonitorSpec,
+    slices: &[SliceKey],
+    blob: &FrameBlob,
+) -> anyhow::Result<usize> {
+    let frame = ShardFrame::decode(&blob.bytes)?;
+    let width = spec.window.measures.len();
+    let time = rfc3339(blob.start_millis);
+    let mut rows = 0;
+    for (index, (cell, score)) in frame.cells.iter().zip(&frame.scores).enumerate() {
+        let Some(cell) = cell else { continue };
+        let slice = &slices[blob.shard * SHARD_SLICES + index / width];
+        let mut row = vec![time.clone(), spec.window.measures[index % width].name.clone()];
+        row.extend(slice.0.iter().map(|value| value.as_deref().unwrap_or_default().to_owned()));
+        row.extend([cell.value.to_string(), cell.weight.to_string()]);
+        match score {
+            Some(score) => row.extend([
+                score.expected.to_string(),
+                score.lower.to_string(),
+                score.upper.to_string(),
+                format!("{:.2}", score.severity),
+            ]),
+            None => row.extend(std::iter::repeat_n(String::new(), 4)),
+        }
+        writer.write_record(&row)?;
+        rows += 1;
+    }
+    Ok(rows)
+}
