@@ -1,11 +1,11 @@
 //! Tidewatch.
 pub mod anomaly;
+pub mod backtest;
+pub mod cli;
+pub mod config;
+pub mod notifiers;
 pub mod pipeline;
 pub mod record;
 pub mod sources;
 pub mod store;
 pub mod window;
-pub mod config;
-pub mod notifiers;
-pub mod backtest;
-pub mod cli;

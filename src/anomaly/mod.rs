@@ -17,5 +17,5 @@ pub use incident::{
     Impact, Incident, IncidentBook, IncidentKind, IncidentState, MEMBERS_KEPT, Member, Updates,
 };
 pub use merge::{Anomaly, AnomalyTracker, MINOR_RECORDED_FROM, PAGE_RECORDED_FROM, SeverityTrack};
-pub use wire::{ImpactWire, IncidentWire, MemberWire, SeverityWire, rfc3339};
 pub use view::{MeasureFacts, MonitorFacts, Reading, WindowView};
+pub use wire::{ImpactWire, IncidentWire, MemberWire, SeverityWire, rfc3339};

@@ -36,8 +36,10 @@ mod tests {
     #[test]
     fn onsets_and_escalations_are_told_once() {
         let mut column = AlertColumn::default();
-        let told: Vec<f64> =
-            [40.0, 72.0, 75.0, 78.0, 70.0, 40.0, 72.0].into_iter().map(|severity| column.next(severity)).collect();
+        let told: Vec<f64> = [40.0, 72.0, 75.0, 78.0, 70.0, 40.0, 72.0]
+            .into_iter()
+            .map(|severity| column.next(severity))
+            .collect();
         assert_eq!(told, [0.0, 72.0, 0.0, 78.0, 0.0, 0.0, 0.0]);
         for _ in 0..300 {
             column.next(10.0);

@@ -76,16 +76,9 @@ pub async fn backtest(
     let store = Arc::new(SqliteStore::in_memory()?);
     let source_id = SourceId::new("backtest");
     let monitor = spec.facts.monitor.clone();
-    let engine = restore(
-        store.as_ref(),
-        source_id.clone(),
-        decoder,
-        vec![spec],
-        false,
-        limits,
-        clock.now_millis(),
-    )
-    .await?;
+    let engine =
+        restore(store.as_ref(), source_id.clone(), decoder, vec![spec], false, limits, clock.now_millis())
+            .await?;
     let runner = Runner {
         kind: "file",
         source_id,

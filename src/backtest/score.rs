@@ -81,8 +81,9 @@ pub fn score_series(input: impl Read, options: &ScoreOptions) -> Result<ScoredRo
         Some(seconds) => f64::from(seconds),
         None => median_distance(&rows, &order),
     };
-    let config = SeasonalConfig::new(seconds.round() as u32, ValueKind::Learned, tidewatch_detectors::Direction::Both)
-        .map_err(|_| ScoreError::Interval(seconds))?;
+    let config =
+        SeasonalConfig::new(seconds.round() as u32, ValueKind::Learned, tidewatch_detectors::Direction::Both)
+            .map_err(|_| ScoreError::Interval(seconds))?;
     let mut model = DetectorConfig::Seasonal(config).start();
     let mut alerts = AlertColumn::default();
     let mut last_millis = None;
@@ -105,10 +106,10 @@ fn read_rows(input: impl Read, options: &ScoreOptions) -> Result<Vec<Row>, Score
     let mut reader = csv::Reader::from_reader(input);
     let columns: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
     let column = |name: &String| {
-        columns.iter().position(|column| column == name).ok_or_else(|| ScoreError::NoColumn {
-            missing: name.clone(),
-            columns: columns.clone(),
-        })
+        columns
+            .iter()
+            .position(|column| column == name)
+            .ok_or_else(|| ScoreError::NoColumn { missing: name.clone(), columns: columns.clone() })
     };
     let (timestamp, value) = (column(&options.timestamp)?, column(&options.value)?);
     let mut rows = Vec::new();
@@ -168,7 +169,16 @@ impl ScoredRows {
     /// Writes the published columns; empty cells while the detector has no opinion.
     pub fn write_csv(&self, output: impl std::io::Write) -> Result<(), ScoreError> {
         let mut writer = csv::Writer::from_writer(output);
-        writer.write_record(["timestamp", "value", "expected", "lower", "upper", "severity", "minor", "alert"])?;
+        writer.write_record([
+            "timestamp",
+            "value",
+            "expected",
+            "lower",
+            "upper",
+            "severity",
+            "minor",
+            "alert",
+        ])?;
         for row in &self.rows {
             let cells = row.score.map(|score| {
                 [
@@ -233,8 +243,14 @@ mod tests {
 
     #[test]
     fn mistakes_name_the_line() {
-        assert_eq!(score("timestamp,value\n0,x\n").unwrap_err().to_string(), "line 2: `x` is not a finite number");
-        assert_eq!(score("time,value\n").unwrap_err().to_string(), "no column `timestamp`; there are: time, value");
+        assert_eq!(
+            score("timestamp,value\n0,x\n").unwrap_err().to_string(),
+            "line 2: `x` is not a finite number"
+        );
+        assert_eq!(
+            score("time,value\n").unwrap_err().to_string(),
+            "no column `timestamp`; there are: time, value"
+        );
         assert!(matches!(score("timestamp,value\n0,1\n1,1\n").unwrap_err(), ScoreError::Interval(_)));
     }
 }

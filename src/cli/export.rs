@@ -56,7 +56,8 @@ pub(super) async fn export(arguments: ExportArguments) -> anyhow::Result<()> {
         limit: PAGE,
     };
     let context = || format!("could not write `{}`", arguments.out.display());
-    let mut writer = csv::Writer::from_writer(BufWriter::new(File::create(&arguments.out).with_context(context)?));
+    let mut writer =
+        csv::Writer::from_writer(BufWriter::new(File::create(&arguments.out).with_context(context)?));
     writer.write_record(header(&spec)).with_context(context)?;
     let slices = store.slices(&arguments.monitor).await?;
     let mut rows = 0;

@@ -48,8 +48,11 @@ pub(super) fn simulate(arguments: &SimulateArguments) -> anyhow::Result<()> {
     if !(arguments.rate > 0.0 && arguments.rate.is_finite()) {
         return Err(Exit::Usage(format!("--rate: {}; expected a number above 0", arguments.rate)).into());
     }
-    let faults =
-        if arguments.faults > 0.0 { FaultPlan::Seeded { per_week: arguments.faults } } else { FaultPlan::None };
+    let faults = if arguments.faults > 0.0 {
+        FaultPlan::Seeded { per_week: arguments.faults }
+    } else {
+        FaultPlan::None
+    };
     let shop = Shop::new(&ShopConfig {
         seed: arguments.seed,
         start_millis: start.as_millisecond(),

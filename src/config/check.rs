@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use tidewatch_datasets::shop::{FaultPlan, ShopConfig};
 
 use super::{
-    Config, Environment, NotifierConfig, Problem, ServerConfig, SourceConfig, SourceKind, StoreConfig, monitor,
+    Config, Environment, NotifierConfig, Problem, ServerConfig, SourceConfig, SourceKind, StoreConfig,
+    monitor,
     units::{duration_millis, size_bytes},
     written::{WrittenConfig, WrittenMonitor, WrittenNotifier, WrittenServer, WrittenSource, WrittenStore},
 };
@@ -47,9 +48,12 @@ pub(super) fn check(written: WrittenConfig, environment: &Environment) -> Result
     for (name, source) in &written.sources {
         let mut fields = FieldPaths::default();
         let mut monitors = Vec::new();
-        for (monitor_name, monitor) in written.monitors.iter().filter(|(_, monitor)| monitor.source == *name) {
-            let checked = problems.take(check_name(&format!("monitors.{monitor_name}"), monitor_name))
-                .and_then(|()| problems.take(monitor::check(monitor_name, monitor, &notifier_names, &mut fields)));
+        for (monitor_name, monitor) in written.monitors.iter().filter(|(_, monitor)| monitor.source == *name)
+        {
+            let checked =
+                problems.take(check_name(&format!("monitors.{monitor_name}"), monitor_name)).and_then(|()| {
+                    problems.take(monitor::check(monitor_name, monitor, &notifier_names, &mut fields))
+                });
             monitors.extend(checked);
         }
         if let Some(checked) = problems.take(self::source(name, source, fields, monitors, environment)) {
@@ -57,7 +61,9 @@ pub(super) fn check(written: WrittenConfig, environment: &Environment) -> Result
         }
     }
     match (server, store) {
-        (Some(server), Some(store)) if problems.0.is_empty() => Ok(Config { server, store, sources, notifiers }),
+        (Some(server), Some(store)) if problems.0.is_empty() => {
+            Ok(Config { server, store, sources, notifiers })
+        }
         _ => Err(problems.0),
     }
 }
@@ -87,7 +93,10 @@ fn check_name(path: &str, name: &str) -> Result<(), Problem> {
 fn server(written: &WrittenServer, environment: &Environment) -> Result<ServerConfig, Problem> {
     let text = written.listen.as_deref().unwrap_or(DEFAULT_LISTEN);
     let listen: SocketAddr = text.parse().map_err(|_| {
-        Problem::new("server.listen", format!("`{text}` is no address; expected for example {DEFAULT_LISTEN}"))
+        Problem::new(
+            "server.listen",
+            format!("`{text}` is no address; expected for example {DEFAULT_LISTEN}"),
+        )
     })?;
     let token = match &written.token {
         Some(token) => Some(environment.secret("server.token", token)?),
@@ -97,7 +106,10 @@ fn server(written: &WrittenServer, environment: &Environment) -> Result<ServerCo
         return Err(Problem::new("server.token", "is empty"));
     }
     if token.is_none() && !listen.ip().is_loopback() {
-        return Err(Problem::new("server.token", format!("required, since {listen} is reachable from outside")));
+        return Err(Problem::new(
+            "server.token",
+            format!("required, since {listen} is reachable from outside"),
+        ));
     }
     Ok(ServerConfig { listen, token })
 }
@@ -134,8 +146,7 @@ fn notifier(
                 Some(secret) => Some(environment.secret(&format!("{path}.secret"), secret)?),
                 None => None,
             };
-            let millis =
-                duration_millis(&format!("{path}.timeout"), timeout.as_deref().unwrap_or("10s"))?;
+            let millis = duration_millis(&format!("{path}.timeout"), timeout.as_deref().unwrap_or("10s"))?;
             Ok(NotifierConfig::Webhook { url, secret, timeout: Duration::from_millis(millis as u64) })
         }
     }
@@ -188,7 +199,15 @@ fn source(
         None => None,
     };
     let decoder = Decoder::new(format.clone(), fields, record_bytes_max);
-    Ok(SourceConfig { id: SourceId::new(name), kind, format, record_bytes_max, decoder, monitors, dead_letter })
+    Ok(SourceConfig {
+        id: SourceId::new(name),
+        kind,
+        format,
+        record_bytes_max,
+        decoder,
+        monitors,
+        dead_letter,
+    })
 }
 
 fn record_bytes(path: &str, written: Option<&str>) -> Result<usize, Problem> {

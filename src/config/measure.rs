@@ -52,7 +52,10 @@ pub(super) fn measure(
         return Err(Problem::new(path, format!("has no kind; expected {KINDS}")));
     };
     if input.is_none() && !conditions.is_empty() {
-        return Err(Problem::new(format!("{path}.where"), "a ratio takes the conditions of its two measures"));
+        return Err(Problem::new(
+            format!("{path}.where"),
+            "a ratio takes the conditions of its two measures",
+        ));
     }
     let input = input.map(|kind| MeasureInput { kind, conditions });
     Ok(CheckedMeasure { name: name.to_owned(), kind, input, direction, unit })
@@ -67,7 +70,9 @@ fn measure_kind(
 ) -> Result<(MeasureKind, Option<InputKind>), Problem> {
     if key == "count" {
         return match value {
-            Value::Boolean(true) => Ok((MeasureKind::Aggregate(AggregateKind::Count), Some(InputKind::Event))),
+            Value::Boolean(true) => {
+                Ok((MeasureKind::Aggregate(AggregateKind::Count), Some(InputKind::Event)))
+            }
             other => Err(Problem::new(path, format!("`{other}`; expected true"))),
         };
     }
@@ -80,9 +85,9 @@ fn measure_kind(
         "min" => AggregateKind::Min,
         "max" => AggregateKind::Max,
         "distinct" => AggregateKind::Distinct,
-        _ => AggregateKind::Quantile(
-            quantile(key).ok_or_else(|| Problem::new(path, format!("is no key of a measure; expected {KINDS}, where, direction or unit")))?,
-        ),
+        _ => AggregateKind::Quantile(quantile(key).ok_or_else(|| {
+            Problem::new(path, format!("is no key of a measure; expected {KINDS}, where, direction or unit"))
+        })?),
     };
     let field = fields.index(text(path, value, "the path of a field")?);
     let input = match aggregate {
@@ -108,9 +113,10 @@ fn ratio(path: &str, value: &Value, names: &[(&str, bool)]) -> Result<MeasureKin
         return Err(Problem::new(path, "expected the names of two measures, e.g. [\"orders\", \"views\"]"));
     };
     let index = |name: &str| {
-        names.iter().position(|(known, is_ratio)| *known == name && !is_ratio).ok_or_else(|| {
-            Problem::new(path, format!("`{name}` is no aggregated measure of this monitor"))
-        })
+        names
+            .iter()
+            .position(|(known, is_ratio)| *known == name && !is_ratio)
+            .ok_or_else(|| Problem::new(path, format!("`{name}` is no aggregated measure of this monitor")))
     };
     Ok(MeasureKind::Ratio { numerator: index(above)?, denominator: index(below)? })
 }
@@ -125,7 +131,10 @@ fn parse_direction(path: &str, value: &Value) -> Result<Direction, Problem> {
 }
 
 fn text<'v>(path: &str, value: &'v Value, what: &str) -> Result<&'v str, Problem> {
-    value.as_str().filter(|text| !text.is_empty()).ok_or_else(|| Problem::new(path, format!("expected {what}")))
+    value
+        .as_str()
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| Problem::new(path, format!("expected {what}")))
 }
 
 fn where_conditions(path: &str, value: &Value, fields: &mut FieldPaths) -> Result<Vec<Condition>, Problem> {
@@ -162,9 +171,10 @@ fn predicate(path: &str, value: &Value) -> Result<Predicate, Problem> {
         "le" => number().map(Predicate::LessOrEqual),
         "gt" => number().map(Predicate::Greater),
         "ge" => number().map(Predicate::GreaterOrEqual),
-        "exists" => {
-            value.as_bool().map(Predicate::Exists).ok_or_else(|| Problem::new(&path, "expected true or false"))
-        }
+        "exists" => value
+            .as_bool()
+            .map(Predicate::Exists)
+            .ok_or_else(|| Problem::new(&path, "expected true or false")),
         _ => Err(Problem::new(path, "expected one of in, not, prefix, lt, le, gt, ge, exists")),
     }
 }

@@ -244,7 +244,8 @@ mod tests {
 
     #[test]
     fn every_section_reports_its_problem() {
-        let text = SHOP.replace("\"5m\"", "\"soon\"") + "\n[notifiers.hook]\nkind = \"webhook\"\nurl = \"ftp://x\"\n";
+        let text = SHOP.replace("\"5m\"", "\"soon\"")
+            + "\n[notifiers.hook]\nkind = \"webhook\"\nurl = \"ftp://x\"\n";
         let all = problems(&text);
         assert!(all.contains("`monitors.shop.interval`") && all.contains("`notifiers.hook.url`"), "{all}");
     }

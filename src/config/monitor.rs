@@ -22,6 +22,12 @@ use crate::{
 const MIN_NUMBERS: f64 = 10.0;
 /// Nor does a ratio over a smaller denominator.
 const MIN_DENOMINATOR: f64 = 30.0;
+/// A count with fewer events per day in the mean is too thin to be judged by itself.
+const MIN_EVENTS_PER_DAY: f64 = 20.0;
+/// With this many per window it is not, however long the window.
+const ENOUGH_EVENTS_PER_WINDOW: f64 = 5.0;
+/// So is a sum of fewer numbers: what one order is worth varies too much.
+const MIN_MEAN_SUMMANDS: f64 = 5.0;
 /// An anomaly ends after this much calm, and at least 3 windows.
 const CALM_SECONDS: i64 = 15 * 60;
 
@@ -46,9 +52,8 @@ pub(super) fn check(
     let judging = measures.iter().map(|measure| judging(measure, width)).collect();
     let inputs: Vec<_> = measures.iter().filter_map(|measure| measure.input.clone()).collect();
     let dimension_paths: Vec<String> = written.dimensions.values().cloned().collect();
-    let mapping =
-        Mapping::new(fields, &written.timestamp, format, zone.clone(), &dimension_paths, &inputs)
-            .map_err(|error| Problem::new(at("measures"), error))?;
+    let mapping = Mapping::new(fields, &written.timestamp, format, zone.clone(), &dimension_paths, &inputs)
+        .map_err(|error| Problem::new(at("measures"), error))?;
     let threshold = threshold(&at("detector"), &written.detector)?;
     let facts = MonitorFacts {
         monitor: name.to_owned(),
@@ -113,29 +118,38 @@ fn measures(
 }
 
 fn judging(measure: &CheckedMeasure, width: WindowWidth) -> Judging {
-    let (kind, min_weight) = match measure.kind {
-        MeasureKind::Aggregate(AggregateKind::Count | AggregateKind::Distinct) => (ValueKind::Count, 0.0),
-        MeasureKind::Aggregate(AggregateKind::Sum) => (ValueKind::Continuous, 0.0),
-        MeasureKind::Aggregate(AggregateKind::Min | AggregateKind::Max) => (ValueKind::Continuous, 1.0),
-        MeasureKind::Aggregate(AggregateKind::Average | AggregateKind::Quantile(_)) => {
-            (ValueKind::Continuous, MIN_NUMBERS)
+    let (kind, min_weight, min_mean_weight) = match measure.kind {
+        MeasureKind::Aggregate(AggregateKind::Count | AggregateKind::Distinct) => {
+            (ValueKind::Count, 0.0, min_mean_events(width))
         }
-        MeasureKind::Ratio { .. } => (ValueKind::Continuous, MIN_DENOMINATOR),
+        MeasureKind::Aggregate(AggregateKind::Sum) => (ValueKind::Continuous, 0.0, MIN_MEAN_SUMMANDS),
+        MeasureKind::Aggregate(AggregateKind::Min | AggregateKind::Max) => (ValueKind::Continuous, 1.0, 0.0),
+        MeasureKind::Aggregate(AggregateKind::Average | AggregateKind::Quantile(_)) => {
+            (ValueKind::Continuous, MIN_NUMBERS, 0.0)
+        }
+        MeasureKind::Ratio { .. } => (ValueKind::Continuous, MIN_DENOMINATOR, 0.0),
     };
     let config = SeasonalConfig::new(width.seconds() as u32, kind, measure.direction)
         .expect("window widths are within the detector's range");
-    Judging { detector: DetectorConfig::Seasonal(config), min_weight }
+    let cube_root = measure.kind == MeasureKind::Aggregate(AggregateKind::Sum);
+    Judging { detector: DetectorConfig::Seasonal(config), min_weight, min_mean_weight, cube_root }
+}
+
+fn min_mean_events(width: WindowWidth) -> f64 {
+    (MIN_EVENTS_PER_DAY * width.seconds() as f64 / 86_400.0).min(ENOUGH_EVENTS_PER_WINDOW)
 }
 
 fn facts(measure: &CheckedMeasure) -> MeasureFacts {
-    let additive =
-        matches!(measure.kind, MeasureKind::Aggregate(AggregateKind::Count | AggregateKind::Sum));
+    let additive = matches!(measure.kind, MeasureKind::Aggregate(AggregateKind::Count | AggregateKind::Sum));
     MeasureFacts { name: measure.name.clone(), unit: measure.unit.clone(), additive }
 }
 
 fn zone(path: &str, name: &str) -> Result<TimeZone, Problem> {
     TimeZone::get(name).map_err(|_| {
-        Problem::new(path, format!("`{name}` is no known time zone; expected an IANA name such as Europe/Berlin"))
+        Problem::new(
+            path,
+            format!("`{name}` is no known time zone; expected an IANA name such as Europe/Berlin"),
+        )
     })
 }
 
@@ -186,7 +200,11 @@ fn rollups(
             distinct.push(level);
         }
     }
-    if distinct.is_empty() { Err(Problem::new(path, "empty; `[[]]` is the whole alone")) } else { Ok(distinct) }
+    if distinct.is_empty() {
+        Err(Problem::new(path, "empty; `[[]]` is the whole alone"))
+    } else {
+        Ok(distinct)
+    }
 }
 
 fn threshold(path: &str, written: &WrittenDetector) -> Result<Threshold, Problem> {
@@ -203,7 +221,9 @@ fn threshold(path: &str, written: &WrittenDetector) -> Result<Threshold, Problem
 fn either(path: &str, severity: Option<f64>, budget: Option<&str>) -> Result<Option<Threshold>, Problem> {
     match (severity, budget) {
         (Some(_), Some(_)) => Err(Problem::new(path, "has both severity and budget; choose one")),
-        (Some(severity), None) if (0.0..=100.0).contains(&severity) => Ok(Some(Threshold::Severity(severity))),
+        (Some(severity), None) if (0.0..=100.0).contains(&severity) => {
+            Ok(Some(Threshold::Severity(severity)))
+        }
         (Some(severity), None) => {
             Err(Problem::new(format!("{path}.severity"), format!("{severity}; expected 0 to 100")))
         }

@@ -41,12 +41,18 @@ impl fmt::Debug for Environment {
 impl Environment {
     /// The variables of this process.
     pub fn of_process() -> Self {
-        Self { variables: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect() }
+        Self {
+            variables: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        }
     }
 
     /// These variables.
     pub fn from_pairs<const N: usize>(pairs: [(&str, &str); N]) -> Self {
-        Self { variables: pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect() }
+        Self {
+            variables: pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        }
     }
 
     /// Replaces each `${NAME}` in `text`.
@@ -54,12 +60,12 @@ impl Environment {
         let mut expanded = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
-            let (name, behind) = after
-                .split_once('}')
-                .ok_or_else(|| Problem::new(path, "`${` without `}`"))?;
-            let value = self.variables.get(name).ok_or_else(|| {
-                Problem::new(path, format!("environment variable `{name}` is not set"))
-            })?;
+            let (name, behind) =
+                after.split_once('}').ok_or_else(|| Problem::new(path, "`${` without `}`"))?;
+            let value = self
+                .variables
+                .get(name)
+                .ok_or_else(|| Problem::new(path, format!("environment variable `{name}` is not set")))?;
             expanded.push_str(before);
             expanded.push_str(value);
             rest = behind;

@@ -4,9 +4,13 @@ use super::Problem;
 
 /// Milliseconds of `90s`, `5m`, `1h`, `14d`, `2w` or `250ms`.
 pub(super) fn duration_millis(path: &str, text: &str) -> Result<i64, Problem> {
-    let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
+    let units =
+        [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
     scaled(text, &units).ok_or_else(|| {
-        Problem::new(path, format!("`{text}` is no duration; expected a whole number with ms, s, m, h, d or w"))
+        Problem::new(
+            path,
+            format!("`{text}` is no duration; expected a whole number with ms, s, m, h, d or w"),
+        )
     })
 }
 
@@ -14,7 +18,9 @@ pub(super) fn duration_millis(path: &str, text: &str) -> Result<i64, Problem> {
 pub(super) fn size_bytes(path: &str, text: &str) -> Result<usize, Problem> {
     scaled(text, &[("KiB", 1 << 10), ("MiB", 1 << 20), ("B", 1)])
         .and_then(|bytes| usize::try_from(bytes).ok())
-        .ok_or_else(|| Problem::new(path, format!("`{text}` is no size; expected a whole number with B, KiB or MiB")))
+        .ok_or_else(|| {
+            Problem::new(path, format!("`{text}` is no size; expected a whole number with B, KiB or MiB"))
+        })
 }
 
 /// False alarms per week of `1 per week`, `2 per day` or `1 per month`.
@@ -31,12 +37,16 @@ pub(super) fn budget_per_week(path: &str, text: &str) -> Result<f64, Problem> {
         (count > 0.0 && count.is_finite()).then_some(count / weeks)
     };
     parse().ok_or_else(|| {
-        Problem::new(path, format!("`{text}` is no budget; expected for example `1 per week` (or day, or month)"))
+        Problem::new(
+            path,
+            format!("`{text}` is no budget; expected for example `1 per week` (or day, or month)"),
+        )
     })
 }
 
 fn scaled(text: &str, units: &[(&str, i64)]) -> Option<i64> {
-    let (unit, scale) = units.iter().filter(|(unit, _)| text.ends_with(unit)).max_by_key(|(unit, _)| unit.len())?;
+    let (unit, scale) =
+        units.iter().filter(|(unit, _)| text.ends_with(unit)).max_by_key(|(unit, _)| unit.len())?;
     let number: i64 = text.strip_suffix(unit)?.trim().parse().ok()?;
     number.checked_mul(*scale).filter(|scaled| *scaled >= 0)
 }

@@ -127,7 +127,8 @@ async fn judge(response: Response) -> Result<(), NotifyError> {
     if status.is_success() {
         return Ok(());
     }
-    let pause = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let pause =
+        response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let date = response.headers().get(header::DATE).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let answer = response.text().await.unwrap_or_default();
     let why = format!("answered {status}: {}", answer.chars().take(ANSWER_KEPT_BYTES).collect::<String>());

@@ -4,7 +4,7 @@
 //! folds the frames after it, which gives the same models bit for bit.
 
 use serde::{Deserialize, Serialize};
-use tidewatch_detectors::{DetectorConfig, LearnPolicy, Model, Observation};
+use tidewatch_detectors::{DetectorConfig, LearnPolicy, Model, Observation, Score};
 
 use super::{
     FrameBlob, ModelBlob, SHARD_SLICES, ShardFrame, StoredScore,
@@ -25,13 +25,46 @@ pub struct Judging {
     pub detector: DetectorConfig,
     /// An observation resting on less than this is kept but not judged: too thin to mean anything.
     pub min_weight: f64,
+    /// A series whose windows rest on less than this in the mean is learned but not judged: one event more
+    /// or less is its ordinary life, and the slices above it see what matters.
+    pub min_mean_weight: f64,
+    /// Sums of amounts are judged on the scale of their cube roots, where one large order is no outlier.
+    pub cube_root: bool,
+}
+
+impl Judging {
+    /// The value as the detector sees it.
+    fn scaled(&self, value: f64) -> f64 {
+        if self.cube_root { value.max(0.0).sqrt() } else { value }
+    }
+
+    /// The detector's words in the measure's own unit.
+    fn unscaled(&self, mut score: Score) -> Score {
+        if self.cube_root {
+            for value in [&mut score.expected, &mut score.lower, &mut score.upper] {
+                *value = value.powi(2);
+            }
+        }
+        score
+    }
+}
+
+/// Half-life of the mean weight, in windows, and how many windows it takes before it is trusted.
+const WEIGHT_HALF_LIFE_WINDOWS: f64 = 500.0;
+
+/// What is kept of one series: its model, and how much its windows rest on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct SeriesState {
+    model: Option<Model>,
+    mean_weight: f64,
+    num_windows: u32,
 }
 
 /// All models of a monitor.
 #[derive(Debug)]
 pub struct Models {
     measures: Vec<Judging>,
-    models: Vec<Option<Model>>,
+    series: Vec<SeriesState>,
     /// Per shard: windows learned since its last snapshot.
     unsaved: Vec<u32>,
     /// Per shard: end of the last window learned.
@@ -42,13 +75,13 @@ pub struct Models {
 #[derive(Serialize, Deserialize)]
 struct SavedShard {
     settings: String,
-    models: Vec<Option<Model>>,
+    series: Vec<SeriesState>,
 }
 
 impl Models {
     /// No models yet; one judging per measure.
     pub fn new(measures: Vec<Judging>) -> Self {
-        Self { measures, models: Vec::new(), unsaved: Vec::new(), learned_through: Vec::new() }
+        Self { measures, series: Vec::new(), unsaved: Vec::new(), learned_through: Vec::new() }
     }
 
     /// Scores every observation of a closed window, then learns it. `civil_seconds` gives the local time of
@@ -60,31 +93,31 @@ impl Models {
         threads: usize,
     ) -> Vec<Option<Reading>> {
         let width = self.measures.len();
-        self.models.resize(frame.slices.len() * width, None);
+        self.series.resize(frame.slices.len() * width, SeriesState::default());
         self.unsaved.resize(frame.slices.len().div_ceil(SHARD_SLICES), SNAPSHOT_EVERY_WINDOWS);
         self.unsaved.iter_mut().for_each(|windows| *windows += 1);
         self.learned_through.clear();
         self.learned_through.resize(self.unsaved.len(), frame.end_millis);
-        let mut readings = vec![None; self.models.len()];
-        let threads = if self.models.len() < PARALLEL_FROM_SERIES { 1 } else { threads.max(1) };
+        let mut readings = vec![None; self.series.len()];
+        let threads = if self.series.len() < PARALLEL_FROM_SERIES { 1 } else { threads.max(1) };
         let slices_each = frame.slices.len().div_ceil(threads).max(1);
         let measures = &self.measures;
-        let judge_part = |first: usize, models: &mut [Option<Model>], readings: &mut [Option<Reading>]| {
-            for (index, (model, reading)) in models.iter_mut().zip(readings).enumerate() {
+        let judge_part = |first: usize, series: &mut [SeriesState], readings: &mut [Option<Reading>]| {
+            for (index, (state, reading)) in series.iter_mut().zip(readings).enumerate() {
                 let (slice, measure) = (first + index / width, index % width);
                 let row = &frame.slices[slice];
                 let cell = row.cells[measure];
-                *reading = observe(model, &measures[measure], cell, row.events, civil_seconds(slice));
+                *reading = state.observe(&measures[measure], cell, row.events, civil_seconds(slice));
             }
         };
-        let parts = self.models.chunks_mut(slices_each * width).zip(readings.chunks_mut(slices_each * width));
+        let parts = self.series.chunks_mut(slices_each * width).zip(readings.chunks_mut(slices_each * width));
         if threads == 1 {
-            parts.for_each(|(models, readings)| judge_part(0, models, readings));
+            parts.for_each(|(series, readings)| judge_part(0, series, readings));
         } else {
             std::thread::scope(|scope| {
-                for (part, (models, readings)) in parts.enumerate() {
+                for (part, (series, readings)) in parts.enumerate() {
                     let judge_part = &judge_part;
-                    scope.spawn(move || judge_part(part * slices_each, models, readings));
+                    scope.spawn(move || judge_part(part * slices_each, series, readings));
                 }
             });
         }
@@ -93,18 +126,21 @@ impl Models {
 
     /// How many series there are and how many have not scored yet.
     pub fn counts(&self) -> (usize, usize) {
-        let known = self.models.iter().flatten();
-        (self.models.len(), known.filter(|model| model.learning().is_some()).count())
+        let learning = self.models().filter(|model| model.learning().is_some()).count();
+        (self.series.len(), learning)
     }
 
     /// The series that is furthest in its warm-up, while none has finished: windows seen and needed.
     pub fn learning(&self) -> Option<(u64, u64)> {
-        if self.models.iter().flatten().any(|model| model.learning().is_none()) {
+        if self.models().any(|model| model.learning().is_none()) {
             return None;
         }
-        let best =
-            self.models.iter().flatten().filter_map(Model::learning).max_by_key(|learning| learning.seen)?;
+        let best = self.models().filter_map(Model::learning).max_by_key(|learning| learning.seen)?;
         Some((best.seen, best.needed))
+    }
+
+    fn models(&self) -> impl Iterator<Item = &Model> {
+        self.series.iter().filter_map(|state| state.model.as_ref())
     }
 
     /// The shards whose snapshot is due. Their counters start again, as if the snapshots were stored: they
@@ -119,9 +155,9 @@ impl Models {
             }
             *unsaved = 0;
             let width = SHARD_SLICES * self.measures.len();
-            let end = ((shard + 1) * width).min(self.models.len());
-            let models = self.models[shard * width..end].to_vec();
-            let bytes = pack(&SavedShard { settings: settings.clone(), models });
+            let end = ((shard + 1) * width).min(self.series.len());
+            let series = self.series[shard * width..end].to_vec();
+            let bytes = pack(&SavedShard { settings: settings.clone(), series });
             blobs.push(ModelBlob { shard, through_millis: self.learned_through[shard], bytes });
         }
         blobs
@@ -136,14 +172,14 @@ impl Models {
     ) -> Result<Self, BlobError> {
         let mut models = Self::new(measures);
         let width = models.measures.len();
-        models.models.resize(num_slices * width, None);
+        models.series.resize(num_slices * width, SeriesState::default());
         models.unsaved.resize(num_slices.div_ceil(SHARD_SLICES), SNAPSHOT_EVERY_WINDOWS);
         models.learned_through.resize(models.unsaved.len(), i64::MIN);
         for blob in snapshots {
             let Some(saved) = models.usable(blob)? else { continue };
             let first = blob.shard * SHARD_SLICES * width;
-            for (slot, model) in models.models[first..].iter_mut().zip(saved) {
-                *slot = model;
+            for (slot, state) in models.series[first..].iter_mut().zip(saved) {
+                *slot = state;
             }
             models.learned_through[blob.shard] = blob.through_millis;
             models.unsaved[blob.shard] = 0;
@@ -156,9 +192,9 @@ impl Models {
         self.learned_through.iter().copied().min().unwrap_or(i64::MIN)
     }
 
-    fn usable(&self, blob: &ModelBlob) -> Result<Option<Vec<Option<Model>>>, BlobError> {
+    fn usable(&self, blob: &ModelBlob) -> Result<Option<Vec<SeriesState>>, BlobError> {
         let saved: SavedShard = unpack("model snapshot", &blob.bytes)?;
-        Ok((saved.settings == self.settings()).then_some(saved.models))
+        Ok((saved.settings == self.settings()).then_some(saved.series))
     }
 
     /// Learns a stored window, unless the shard's snapshot already has.
@@ -177,9 +213,9 @@ impl Models {
         let first = blob.shard * SHARD_SLICES;
         for (index, cell) in frame.cells.iter().enumerate() {
             let (slice, measure) = (first + index / width, index % width);
-            let Some(model) = self.models.get_mut(slice * width + measure) else { continue };
+            let Some(state) = self.series.get_mut(slice * width + measure) else { continue };
             let events = frame.events[index / width];
-            observe(model, &self.measures[measure], *cell, events, civil_seconds(slice, blob.start_millis));
+            state.observe(&self.measures[measure], *cell, events, civil_seconds(slice, blob.start_millis));
         }
         Ok(())
     }
@@ -189,23 +225,31 @@ impl Models {
     }
 }
 
-/// Score first, learn second; the same for live windows and for frames folded after a restart.
-fn observe(
-    model: &mut Option<Model>,
-    judging: &Judging,
-    cell: Option<Cell>,
-    events: u64,
-    civil_seconds: i64,
-) -> Option<Reading> {
-    let cell = cell?;
-    let mut score = None;
-    if cell.weight >= judging.min_weight
-        && let Some(observation) = Observation::new(civil_seconds, cell.value, events)
-    {
-        let model = model.get_or_insert_with(|| judging.detector.start());
-        score = model.observe(&observation, LearnPolicy::Learn);
+impl SeriesState {
+    /// Score first, learn second; the same for live windows and for frames folded after a restart.
+    fn observe(
+        &mut self,
+        judging: &Judging,
+        cell: Option<Cell>,
+        events: u64,
+        civil_seconds: i64,
+    ) -> Option<Reading> {
+        let weight = cell.map_or(0.0, |cell| cell.weight);
+        let thin = self.mean_weight < judging.min_mean_weight;
+        self.num_windows = self.num_windows.saturating_add(1);
+        let rate = (1.0 / f64::from(self.num_windows)).max(1.0 - (-1.0 / WEIGHT_HALF_LIFE_WINDOWS).exp2());
+        self.mean_weight += rate * (weight - self.mean_weight);
+        let cell = cell?;
+        let mut score = None;
+        if cell.weight >= judging.min_weight
+            && let Some(observation) = Observation::new(civil_seconds, judging.scaled(cell.value), events)
+        {
+            let model = self.model.get_or_insert_with(|| judging.detector.start());
+            score = model.observe(&observation, LearnPolicy::Learn).filter(|_| !thin);
+            score = score.map(|score| judging.unscaled(score));
+        }
+        Some(Reading { actual: cell.value, score })
     }
-    Some(Reading { actual: cell.value, score })
 }
 
 /// Cuts a judged window into the frames of its shards.

@@ -157,7 +157,10 @@ impl Aggregate {
             (Self::Sum { .. }, AggregateKind::Average) => None,
             (Self::Sum { sum, count }, _) => cell(if sum.is_nan() { 0.0 } else { *sum }, *count),
             (Self::Min(number, count) | Self::Max(number, count), _) if *count > 0 => cell(*number, *count),
-            (Self::Distinct(sketch, count), _) => cell(sketch.estimate().round(), *count),
+            (Self::Distinct(sketch, _), _) => {
+                let distinct = sketch.estimate().round();
+                cell(distinct, distinct as u64)
+            }
             (Self::Quantile(sketch), AggregateKind::Quantile(quantile)) => {
                 let value = sketch.0.quantile(quantile).ok().flatten()?;
                 cell(value, sketch.0.count() as u64)
