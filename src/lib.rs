@@ -1,5 +1,7 @@
 //! Tidewatch.
 pub mod anomaly;
+pub mod api;
+pub mod assemble;
 pub mod backtest;
 pub mod cli;
 pub mod config;

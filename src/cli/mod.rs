@@ -1,9 +1,12 @@
 //! Floor 7: the commands. Each is a file; this one lists them.
 
 mod backtest;
+mod check;
+mod demo;
 mod export;
 mod open;
 mod output;
+mod run;
 mod score;
 mod simulate;
 
@@ -21,6 +24,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Try it: a simulated shop, weeks of history learned in seconds, then live at an accelerated clock
+    Demo(demo::DemoArguments),
+    /// Run the service
+    Run(run::RunArguments),
+    /// Check a configuration
+    Check(check::CheckArguments),
     /// Show a commented example configuration
     Config {
         #[command(subcommand)]
@@ -50,6 +59,9 @@ enum ConfigCommand {
 /// Runs the command of this process's arguments.
 pub async fn run() -> anyhow::Result<()> {
     match Arguments::parse().command {
+        Command::Demo(arguments) => demo::demo(arguments).await,
+        Command::Run(arguments) => run::run(arguments).await,
+        Command::Check(arguments) => check::check(&arguments).await,
         Command::Config { command: ConfigCommand::Example } => {
             output::print(crate::config::EXAMPLE);
             Ok(())

@@ -226,7 +226,10 @@ impl Runner {
         let full = full || self.engine.num_pending_records() >= self.policy.commit_records_max;
         if let Some((commit, receipts)) = self.engine.take_commit(full, self.clock.now_millis()) {
             let started = tokio::time::Instant::now();
-            self.store_with_patience(&commit).await.map_err(|error| fail(&self.source_id, error))?;
+            let (store, telemetry) = (Arc::clone(&self.store), Arc::clone(&self.telemetry));
+            store_with_patience(store.as_ref(), &telemetry, self.policy.pause_max, &commit)
+                .await
+                .map_err(|error| fail(&self.source_id, error))?;
             let full = commit.monitors.is_some();
             CommitStored { source: self.source_id.as_str(), full, took: started.elapsed() }
                 .emit(&self.telemetry);
@@ -237,20 +240,6 @@ impl Runner {
         progress.committed_at = self.clock.now_millis();
         self.publish(progress);
         Ok(())
-    }
-
-    async fn store_with_patience(&self, commit: &Commit) -> Result<(), StoreError> {
-        let mut failures = 0;
-        loop {
-            match self.store.commit(commit).await {
-                Err(error) if error.retry() != Retry::Never => {
-                    CommitPostponed { source: self.source_id.as_str(), error: &error }.emit(&self.telemetry);
-                    tokio::time::sleep(backoff(failures, self.policy.pause_max)).await;
-                    failures += 1;
-                }
-                outcome => return outcome,
-            }
-        }
     }
 
     fn tell(&self, commit: &Commit) {
@@ -280,6 +269,26 @@ impl Runner {
         self.telemetry.observe(&source, &monitors, &progress.told, self.clock.now_millis());
         progress.told = monitors.iter().map(|monitor| monitor.totals.clone()).collect();
         self.board.update(source, monitors);
+    }
+}
+
+/// Commits, trying again for as long as that can help.
+async fn store_with_patience(
+    store: &dyn Store,
+    telemetry: &Telemetry,
+    pause_max: Duration,
+    commit: &Commit,
+) -> Result<(), StoreError> {
+    let mut failures = 0;
+    loop {
+        match store.commit(commit).await {
+            Err(error) if error.retry() != Retry::Never => {
+                CommitPostponed { source: commit.source.as_str(), error: &error }.emit(telemetry);
+                tokio::time::sleep(backoff(failures, pause_max)).await;
+                failures += 1;
+            }
+            outcome => return outcome,
+        }
     }
 }
 

@@ -1,0 +1,100 @@
+//! Floor 6: where people and programs look in, and where events are posted.
+//!
+//! Promises: a post is answered after the commit that holds its events, and a repeated `Idempotency-Key`
+//! gets the first answer again, however the repetition races with the original. Every refusal is JSON
+//! `{"error": ...}` that names the parameter, its value and what is allowed. Routes and OpenAPI are one
+//! list. Reading never disturbs a run loop: it sees the store and a copy of the status.
+//!
+//! Not here: TLS, users and roles, CORS; a proxy in front does these. Nothing is changed but by posts.
+
+mod body;
+mod error;
+mod events;
+mod guard;
+mod health;
+mod incidents;
+mod keys;
+mod monitors;
+mod observations;
+mod openapi;
+mod page;
+mod params;
+mod slices;
+mod state;
+pub mod wire;
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state},
+};
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use state::App;
+pub use state::{ApiLimits, ApiState, MeasureInfo, MonitorInfo};
+
+/// How long requests under way may take to end once stopping has begun.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// All routes over these parts.
+pub fn router(state: ApiState, limits: ApiLimits) -> Router {
+    let token = state.token.as_deref().map(Arc::from);
+    let (open, mut document) = open_routes().split_for_parts();
+    let (guarded, more) = guarded_routes().split_for_parts();
+    document.merge(more);
+    openapi::complete(&mut document, state.token.is_some());
+    let app = Arc::new(App::new(state, limits, openapi::text(&document)));
+    let guarded = guarded.fallback(error::unknown_route).layer(from_fn_with_state(token, guard::authorize));
+    open.merge(guarded)
+        .method_not_allowed_fallback(error::unknown_method)
+        .layer(DefaultBodyLimit::max(limits.body_bytes_max))
+        .layer(from_fn_with_state(limits, guard::limit_time))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(from_fn(guard::no_sniffing))
+        .with_state(app)
+}
+
+/// What anyone may see: the page itself, and that the process answers.
+fn open_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(page::index))
+        .routes(routes!(page::file))
+        .routes(routes!(health::live))
+}
+
+/// What needs the token, if one is configured.
+fn guarded_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+        .routes(routes!(events::post))
+        .routes(routes!(monitors::status))
+        .routes(routes!(monitors::list))
+        .routes(routes!(monitors::one))
+        .routes(routes!(monitors::series))
+        .routes(routes!(observations::list))
+        .routes(routes!(incidents::list))
+        .routes(routes!(incidents::one))
+        .routes(routes!(openapi::document))
+}
+
+/// Answers until `stop` is cancelled, then lets requests under way end, for at most ten seconds.
+pub async fn serve(
+    listener: tokio::net::TcpListener,
+    router: Router,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let out_of_patience = async {
+        stop.cancelled().await;
+        tokio::time::sleep(STOP_PATIENCE).await;
+    };
+    tokio::select! {
+        outcome = serving.into_future() => outcome,
+        () = out_of_patience => Ok(()),
+    }
+}

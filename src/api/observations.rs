@@ -1,0 +1,174 @@
+//! The observations of one series, with what was expected: the data of a chart.
+//!
+//! Values are as first closed. The open windows are not here, nor what retention has deleted.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+
+use super::{
+    error::ApiError,
+    monitors::Name,
+    params::Params,
+    state::{App, MonitorInfo, names},
+    wire::{ErrorWire, ObservationWire, ObservationsWire},
+};
+use crate::{
+    pipeline::{HistoryRange, SHARD_SLICES, ShardFrame},
+    window::SliceKey,
+};
+
+const LIMIT: usize = 500;
+const LIMIT_MAX: usize = 10_000;
+/// Frames read at a time, which bounds what a long chart holds in memory.
+const PAGE: usize = 500;
+/// Windows longer than an hour follow the calendar: with the clocks, one is longer or shorter.
+const CLOCK_CHANGE_MILLIS: i64 = 2 * 3_600_000;
+
+/// The observations of one series, oldest first: those from `from` on, or else the newest.
+#[utoipa::path(
+    get,
+    path = "/api/v1/monitors/{name}/observations",
+    tag = "monitors",
+    params(
+        ("name" = String, Path, description = "The monitor"),
+        ("measure" = String, Query, description = "The measure"),
+        ("slice" = Option<std::collections::BTreeMap<String, String>>, Query, description = "One parameter per dimension, such as `slice.country=DE`; those left out are rolled up"),
+        ("from" = Option<String>, Query, description = "Windows that start at or after this RFC 3339 time"),
+        ("to" = Option<String>, Query, description = "Windows that start before this RFC 3339 time"),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 10000, description = "At most this many; 500 if left out"),
+    ),
+    responses(
+        (status = 200, body = ObservationsWire, description = "The observations"),
+        (status = 400, body = ErrorWire, description = "A parameter cannot be read, or no such measure or dimension"),
+        (status = 404, body = ErrorWire, description = "No such monitor, or it keeps no such slice"),
+    )
+)]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Name(name): Name,
+    params: Params,
+) -> Result<Json<ObservationsWire>, ApiError> {
+    let monitor = app.monitor(&name)?;
+    let wanted = Wanted::read(monitor, params)?;
+    let observations = wanted.observations(&app, monitor).await?;
+    Ok(Json(ObservationsWire {
+        monitor: name,
+        measure: monitor.measures[wanted.measure].name.clone(),
+        slice: wanted.slice.to_map(&monitor.dimensions),
+        interval_seconds: monitor.interval_seconds,
+        zone: monitor.zone.clone(),
+        observations,
+    }))
+}
+
+/// Which observations.
+#[derive(Debug)]
+struct Wanted {
+    measure: usize,
+    slice: SliceKey,
+    from_millis: Option<i64>,
+    to_millis: Option<i64>,
+    limit: usize,
+}
+
+impl Wanted {
+    fn read(monitor: &MonitorInfo, mut params: Params) -> Result<Self, ApiError> {
+        let wanted = Self {
+            measure: measure(monitor, params.text("measure")?)?,
+            slice: slice(monitor, &mut params)?,
+            from_millis: params.millis("from")?,
+            to_millis: params.millis("to")?,
+            limit: params.limit(LIMIT, LIMIT_MAX)?,
+        };
+        params.finish(&["measure", "slice.<dimension>", "from", "to", "limit"])?;
+        Ok(wanted)
+    }
+
+    async fn observations(&self, app: &App, monitor: &MonitorInfo) -> Result<Vec<ObservationWire>, ApiError> {
+        let history = app.parts.history.as_ref();
+        let number = app.slices.number(history, &monitor.name, &self.slice).await?;
+        let slice = number.ok_or_else(|| not_kept(monitor, &self.slice))?;
+        let Some((mut from_millis, to_millis)) = self.range(app, monitor) else { return Ok(Vec::new()) };
+        let shard = Some(slice / SHARD_SLICES);
+        let index = (slice % SHARD_SLICES) * monitor.measures.len() + self.measure;
+        let mut found = Vec::new();
+        loop {
+            let range = HistoryRange { from_millis, to_millis, shard, limit: PAGE };
+            let blobs = history.frames(&monitor.name, range).await?;
+            let last = blobs.last().filter(|_| blobs.len() == PAGE).map(|blob| blob.start_millis);
+            let decode = move || -> Result<Vec<ObservationWire>, ApiError> {
+                let observation =
+                    |blob| Ok(ObservationWire::of(blob, &ShardFrame::decode(&blob.bytes)?, index));
+                blobs.iter().map(observation).collect()
+            };
+            found.extend(tokio::task::spawn_blocking(decode).await??);
+            match last {
+                Some(last) if self.from_millis.is_none() || found.len() < self.limit => {
+                    from_millis = last + 1
+                }
+                _ => break,
+            }
+        }
+        Ok(self.cut(found))
+    }
+
+    /// Starts of the windows to look through; `None` when none has closed.
+    fn range(&self, app: &App, monitor: &MonitorInfo) -> Option<(i64, i64)> {
+        let to_millis = self.to_millis.unwrap_or(i64::MAX);
+        if let Some(from_millis) = self.from_millis {
+            return Some((from_millis, to_millis));
+        }
+        let status = app.parts.board.monitor(&monitor.name)?;
+        let end = status.closed_through_millis?.min(to_millis);
+        let interval_millis = monitor.interval_seconds * 1000;
+        let slack = if monitor.interval_seconds > 3600 { CLOCK_CHANGE_MILLIS } else { 0 };
+        let from_millis = end.saturating_sub(self.limit as i64 * interval_millis).saturating_sub(slack);
+        Some((from_millis, to_millis))
+    }
+
+    /// The earliest from `from` on, or else the newest.
+    fn cut(&self, mut found: Vec<ObservationWire>) -> Vec<ObservationWire> {
+        match self.from_millis {
+            Some(_) => found.truncate(self.limit),
+            None => drop(found.drain(..found.len().saturating_sub(self.limit))),
+        }
+        found
+    }
+}
+
+fn measure(monitor: &MonitorInfo, name: Option<String>) -> Result<usize, ApiError> {
+    let known = || names(monitor.measures.iter().map(|measure| measure.name.as_str()));
+    let Some(name) = name else {
+        let error =
+            format!("parameter `measure` is missing; the measures of `{}` are: {}", monitor.name, known());
+        return Err(ApiError::bad_request(error));
+    };
+    monitor.measures.iter().position(|measure| measure.name == name).ok_or_else(|| {
+        ApiError::bad_request(format!(
+            "parameter `measure` is `{name}`; the measures of `{}` are: {}",
+            monitor.name,
+            known()
+        ))
+    })
+}
+
+fn slice(monitor: &MonitorInfo, params: &mut Params) -> Result<SliceKey, ApiError> {
+    let mut values = params.starting("slice.")?;
+    let key = monitor.dimensions.iter().map(|dimension| values.remove(dimension).map(String::into_boxed_str));
+    let key = SliceKey(key.collect());
+    let Some((unknown, _)) = values.first_key_value() else { return Ok(key) };
+    let known = names(monitor.dimensions.iter().map(String::as_str));
+    Err(ApiError::bad_request(format!(
+        "parameter `slice.{unknown}` names no dimension; the dimensions of `{}` are: {known}",
+        monitor.name
+    )))
+}
+
+fn not_kept(monitor: &MonitorInfo, slice: &SliceKey) -> ApiError {
+    let (name, slice) = (&monitor.name, slice.describe(&monitor.dimensions));
+    ApiError::not_found(format!(
+        "monitor `{name}` keeps no series of the slice `{slice}`; /api/v1/monitors/{name}/series lists those it \
+         keeps"
+    ))
+}

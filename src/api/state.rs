@@ -1,0 +1,211 @@
+//! What the routes look at. Everything in it is shared with the run loops and read only, but for the intakes.
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use super::{
+    error::ApiError,
+    keys::KeysInFlight,
+    slices::SliceCache,
+    wire::{MeasureWire, MonitorWire, TotalsWire},
+};
+use crate::{
+    pipeline::{Clock, History, MonitorSpec, SourceState, StatusBoard, Telemetry},
+    record::SourceId,
+    sources::HttpIntake,
+    window::{AggregateKind, MeasureKind},
+};
+
+/// The parts the API is assembled from.
+pub struct ApiState {
+    /// What was stored.
+    pub history: Arc<dyn History>,
+    /// What runs.
+    pub board: StatusBoard,
+    /// The metrics.
+    pub telemetry: Arc<Telemetry>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The monitors as configured.
+    pub monitors: Vec<MonitorInfo>,
+    /// The sources that take posts, by name.
+    pub intakes: BTreeMap<String, HttpIntake>,
+    /// What a client must show as a bearer token; `None` lets everyone in.
+    pub token: Option<String>,
+}
+
+impl fmt::Debug for ApiState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiState").field("monitors", &self.monitors).finish_non_exhaustive()
+    }
+}
+
+/// Limits of the API.
+#[derive(Clone, Copy, Debug)]
+pub struct ApiLimits {
+    /// Largest body of a post, before and after decompression.
+    pub body_bytes_max: usize,
+    /// How long a reading request may take. A post may take a minute: it waits for its commit.
+    pub timeout: Duration,
+}
+
+impl Default for ApiLimits {
+    fn default() -> Self {
+        Self { body_bytes_max: 16 << 20, timeout: Duration::from_secs(30) }
+    }
+}
+
+/// What is known of a monitor before it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonitorInfo {
+    /// Its name.
+    pub name: String,
+    /// Its source.
+    pub source: String,
+    /// Name of the zone whose civil time its windows follow.
+    pub zone: String,
+    /// Width of a window.
+    pub interval_seconds: i64,
+    /// Its dimensions, in the order of a slice's values.
+    pub dimensions: Vec<String>,
+    /// Its measures, in the order of a window's cells.
+    pub measures: Vec<MeasureInfo>,
+}
+
+/// What is known of a measure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MeasureInfo {
+    /// Its name.
+    pub name: String,
+    /// The word of its kind, e.g. `count` or `p95`.
+    pub kind: String,
+    /// Its unit, if configured.
+    pub unit: Option<String>,
+}
+
+impl MonitorInfo {
+    /// The facts of a checked monitor.
+    pub fn of(source: &SourceId, spec: &MonitorSpec) -> Self {
+        let measures = spec.window.measures.iter().zip(&spec.facts.measures);
+        Self {
+            name: spec.facts.monitor.clone(),
+            source: source.to_string(),
+            zone: spec.window.grid.zone().iana_name().unwrap_or("fixed").to_owned(),
+            interval_seconds: spec.window.grid.width().seconds(),
+            dimensions: spec.facts.dimensions.clone(),
+            measures: measures
+                .map(|(measure, facts)| MeasureInfo {
+                    name: measure.name.clone(),
+                    kind: kind_word(measure.kind),
+                    unit: facts.unit.clone(),
+                })
+                .collect(),
+        }
+    }
+
+    /// On the wire, before anything is known of how far it is.
+    pub(super) fn to_wire(&self) -> MonitorWire {
+        let measure = |MeasureInfo { name, kind, unit }: &MeasureInfo| MeasureWire {
+            name: name.clone(),
+            kind: kind.clone(),
+            unit: unit.clone(),
+        };
+        MonitorWire {
+            name: self.name.clone(),
+            source: self.source.clone(),
+            zone: self.zone.clone(),
+            interval_seconds: self.interval_seconds,
+            dimensions: self.dimensions.clone(),
+            measures: self.measures.iter().map(measure).collect(),
+            closed_through: None,
+            newest_event: None,
+            num_series: 0,
+            num_learning: 0,
+            learning: None,
+            totals: TotalsWire::default(),
+            rejected_by_reason: BTreeMap::new(),
+            reject_samples: Vec::new(),
+            num_open_incidents: 0,
+            num_open_windows: 0,
+        }
+    }
+}
+
+fn kind_word(kind: MeasureKind) -> String {
+    let word = match kind {
+        MeasureKind::Ratio { .. } => "ratio",
+        MeasureKind::Aggregate(AggregateKind::Count) => "count",
+        MeasureKind::Aggregate(AggregateKind::Sum) => "sum",
+        MeasureKind::Aggregate(AggregateKind::Average) => "avg",
+        MeasureKind::Aggregate(AggregateKind::Min) => "min",
+        MeasureKind::Aggregate(AggregateKind::Max) => "max",
+        MeasureKind::Aggregate(AggregateKind::Distinct) => "distinct",
+        MeasureKind::Aggregate(AggregateKind::Quantile(quantile)) => {
+            // 0.95 * 100 is not quite 95.
+            return format!("p{}", (quantile * 1e5).round() / 1e3);
+        }
+    };
+    word.to_owned()
+}
+
+/// The parts together with what the API itself remembers.
+#[derive(Debug)]
+pub(super) struct App {
+    pub(super) parts: ApiState,
+    pub(super) limits: ApiLimits,
+    pub(super) keys: KeysInFlight,
+    pub(super) slices: SliceCache,
+    pub(super) openapi: String,
+}
+
+impl App {
+    pub(super) fn new(parts: ApiState, limits: ApiLimits, openapi: String) -> Self {
+        Self { parts, limits, keys: KeysInFlight::default(), slices: SliceCache::default(), openapi }
+    }
+
+    /// A configured monitor.
+    pub(super) fn monitor(&self, name: &str) -> Result<&MonitorInfo, ApiError> {
+        let monitors = &self.parts.monitors;
+        monitors.iter().find(|monitor| monitor.name == name).ok_or_else(|| {
+            let known = names(monitors.iter().map(|monitor| monitor.name.as_str()));
+            ApiError::not_found(format!("there is no monitor `{name}`; the monitors are: {known}"))
+        })
+    }
+
+    /// A configured monitor and how far it is.
+    pub(super) fn monitor_wire(&self, monitor: &MonitorInfo) -> MonitorWire {
+        match self.parts.board.monitor(&monitor.name) {
+            Some(status) => monitor.to_wire().with_status(&status),
+            None => monitor.to_wire(),
+        }
+    }
+
+    /// The state of every source that is configured or runs; `None` before its run loop starts.
+    pub(super) fn source_states(&self) -> BTreeMap<String, Option<SourceState>> {
+        let configured = self.parts.monitors.iter().map(|monitor| &monitor.source);
+        let mut states: BTreeMap<String, Option<SourceState>> =
+            configured.chain(self.parts.intakes.keys()).map(|name| (name.clone(), None)).collect();
+        let running = self.parts.board.sources().into_iter();
+        states.extend(running.map(|status| (status.source.to_string(), Some(status.state))));
+        states
+    }
+}
+
+/// Names for a sentence: quoted, with commas; `none` for none.
+pub(super) fn names<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let quoted: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    if quoted.is_empty() { "none".to_owned() } else { quoted.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_have_words() {
+        let quantile = |quantile| kind_word(MeasureKind::Aggregate(AggregateKind::Quantile(quantile)));
+        assert_eq!((quantile(0.95), quantile(0.999)), ("p95".to_owned(), "p99.9".to_owned()));
+        assert_eq!(kind_word(MeasureKind::Ratio { numerator: 0, denominator: 1 }), "ratio");
+        assert_eq!(names(["a", "b"].into_iter()), "`a`, `b`");
+        assert_eq!(names([].into_iter()), "none");
+    }
+}

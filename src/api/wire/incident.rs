@@ -1,0 +1,200 @@
+//! Incidents as they are told: by the API and by `backtest --json`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tidewatch_detectors::Side;
+use utoipa::ToSchema;
+
+use super::rfc3339;
+use crate::anomaly::{Impact, Incident, IncidentKind, IncidentState, Member, SeverityTrack};
+
+/// One incident.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(title = "Incident")]
+pub struct IncidentWire {
+    /// `<monitor>-<number>`.
+    #[schema(example = "shop-3")]
+    pub id: String,
+    /// The monitor.
+    pub monitor: String,
+    /// `deviation`, `minor` (listed, never paged) or `no_data` (the source cannot be read).
+    #[schema(example = "deviation")]
+    pub kind: &'static str,
+    /// `open` or `closed`.
+    #[schema(example = "open")]
+    pub state: &'static str,
+    /// Start of the first anomalous window.
+    #[schema(format = DateTime)]
+    pub opened_at: String,
+    /// End of the last anomalous window, once closed.
+    #[schema(format = DateTime)]
+    pub closed_at: Option<String>,
+    /// End of the last anomalous window so far.
+    #[schema(format = DateTime)]
+    pub until: String,
+    /// Page severity, 0 to 100.
+    pub severity: SeverityWire,
+    /// Highest severity in the minor class, 0 to 100.
+    pub minor: f64,
+    /// The measure that is most unusual; `null` when there is no data.
+    pub measure: Option<String>,
+    /// `drop` or `rise`; `null` when there is no data.
+    #[schema(example = "drop")]
+    pub direction: Option<&'static str>,
+    /// The slices that explain it best; `[{}]` is the whole.
+    pub slices: Vec<BTreeMap<String, String>>,
+    /// The share of the deviation in those slices, 0 to 1.
+    pub share: f64,
+    /// Expected over the anomalous windows: the sum of a count or sum, else the mean.
+    pub expected: f64,
+    /// What came instead.
+    pub actual: f64,
+    /// What it amounts to; `null` for measures that do not add up.
+    pub impact: Option<ImpactWire>,
+    /// One sentence.
+    pub summary: String,
+    /// The anomalous series, most unusual first; only the first hundred.
+    pub members: Vec<MemberWire>,
+    /// How many series took part.
+    pub num_members: usize,
+}
+
+/// How a severity went. Each is kept, none rewritten.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(title = "Severity")]
+pub struct SeverityWire {
+    /// In the first anomalous window.
+    pub first: f64,
+    /// The highest.
+    pub peak: f64,
+    /// In the last anomalous window.
+    #[serde(rename = "final")]
+    pub last: f64,
+}
+
+/// Actual less expected, with the range that the band allows.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(title = "Impact")]
+pub struct ImpactWire {
+    /// Actual less expected.
+    pub value: f64,
+    /// Lower end.
+    pub lower: f64,
+    /// Upper end.
+    pub upper: f64,
+    /// The measure's unit; its name where none is configured.
+    pub unit: String,
+}
+
+/// One anomalous series of an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(title = "Member")]
+pub struct MemberWire {
+    /// The measure.
+    pub measure: String,
+    /// The slice; `{}` is the whole.
+    pub slice: BTreeMap<String, String>,
+    /// `drop` or `rise`, in the most unusual window.
+    #[schema(example = "drop")]
+    pub direction: &'static str,
+    /// Page severity.
+    pub severity: SeverityWire,
+    /// Start of the first anomalous window.
+    #[schema(format = DateTime)]
+    pub opened_at: String,
+    /// End of the last anomalous window.
+    #[schema(format = DateTime)]
+    pub until: String,
+    /// Sum of the expected values over the anomalous windows.
+    pub expected: f64,
+    /// Sum of the values over the anomalous windows.
+    pub actual: f64,
+    /// How many windows were anomalous: the divisor that makes means of the sums.
+    pub num_windows: u32,
+}
+
+/// Incidents, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(title = "Incidents")]
+pub struct IncidentsWire {
+    /// The incidents.
+    pub incidents: Vec<IncidentWire>,
+}
+
+impl From<&Incident> for IncidentWire {
+    fn from(incident: &Incident) -> Self {
+        Self {
+            id: incident.id.clone(),
+            monitor: incident.monitor.clone(),
+            kind: kind_word(incident.kind),
+            state: state_word(incident.state),
+            opened_at: rfc3339(incident.opened_millis),
+            closed_at: incident.closed_millis.map(rfc3339),
+            until: rfc3339(incident.until_millis),
+            severity: incident.severity.into(),
+            minor: incident.minor_peak,
+            measure: Some(incident.measure.clone()).filter(|measure| !measure.is_empty()),
+            direction: incident.side.map(side_word),
+            slices: vec![incident.slice.clone()],
+            share: incident.share,
+            expected: incident.expected,
+            actual: incident.actual,
+            impact: incident.impact.as_ref().map(ImpactWire::from),
+            summary: incident.summary.clone(),
+            members: incident.members.iter().map(MemberWire::from).collect(),
+            num_members: incident.num_members,
+        }
+    }
+}
+
+impl From<SeverityTrack> for SeverityWire {
+    fn from(SeverityTrack { first, peak, last }: SeverityTrack) -> Self {
+        Self { first, peak, last }
+    }
+}
+
+impl From<&Impact> for ImpactWire {
+    fn from(impact: &Impact) -> Self {
+        let Impact { value, lower, upper, unit } = impact.clone();
+        Self { value, lower, upper, unit }
+    }
+}
+
+impl From<&Member> for MemberWire {
+    fn from(Member { measure, slice, anomaly }: &Member) -> Self {
+        Self {
+            measure: measure.clone(),
+            slice: slice.clone(),
+            direction: side_word(anomaly.side),
+            severity: anomaly.severity.into(),
+            opened_at: rfc3339(anomaly.opened_millis),
+            until: rfc3339(anomaly.until_millis),
+            expected: anomaly.expected,
+            actual: anomaly.actual,
+            num_windows: anomaly.num_windows,
+        }
+    }
+}
+
+const fn kind_word(kind: IncidentKind) -> &'static str {
+    match kind {
+        IncidentKind::Deviation => "deviation",
+        IncidentKind::Minor => "minor",
+        IncidentKind::NoData => "no_data",
+    }
+}
+
+const fn state_word(state: IncidentState) -> &'static str {
+    match state {
+        IncidentState::Open => "open",
+        IncidentState::Closed => "closed",
+    }
+}
+
+const fn side_word(side: Side) -> &'static str {
+    match side {
+        Side::Drop => "drop",
+        Side::Rise => "rise",
+    }
+}

@@ -1,0 +1,94 @@
+//! Series and their observations.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::rfc3339;
+use crate::{
+    pipeline::{FrameBlob, ShardFrame},
+    window::Cell,
+};
+
+/// One measure of one slice.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(title = "Series")]
+pub struct SeriesWire {
+    /// The measure.
+    pub measure: String,
+    /// The slice; `{}` is the whole.
+    pub slice: BTreeMap<String, String>,
+}
+
+/// Series of a monitor, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(title = "SeriesList")]
+pub struct SeriesListWire {
+    /// The series.
+    pub series: Vec<SeriesWire>,
+    /// How many series the monitor keeps.
+    pub num_series: usize,
+    /// What to ask for as `after` to go on; `null` at the end.
+    pub next: Option<usize>,
+}
+
+/// One series in one closed window.
+#[derive(Debug, Default, PartialEq, Serialize, ToSchema)]
+#[schema(title = "Observation")]
+pub struct ObservationWire {
+    /// Start of the window.
+    #[schema(format = DateTime)]
+    pub time: String,
+    /// The value as first closed; `null` is a gap.
+    pub value: Option<f64>,
+    /// What the value rests on: events, or a ratio's denominator.
+    pub weight: Option<f64>,
+    /// The expected value; `null` while the detector learns.
+    pub expected: Option<f64>,
+    /// Lower end of the band.
+    pub lower: Option<f64>,
+    /// Upper end of the band.
+    pub upper: Option<f64>,
+    /// Page severity, 0 to 100.
+    pub severity: Option<f32>,
+    /// Severity in the minor class, 0 to 100.
+    pub minor: Option<f32>,
+}
+
+/// The observations of one series, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(title = "Observations")]
+pub struct ObservationsWire {
+    /// The monitor.
+    pub monitor: String,
+    /// The measure.
+    pub measure: String,
+    /// The slice; `{}` is the whole.
+    pub slice: BTreeMap<String, String>,
+    /// Width of a window.
+    pub interval_seconds: i64,
+    /// The zone whose civil time the windows follow.
+    pub zone: String,
+    /// The observations.
+    pub observations: Vec<ObservationWire>,
+}
+
+impl ObservationWire {
+    /// The observation of the series at `index` in a shard's frame. A series that was not kept yet when the
+    /// window closed is a gap.
+    pub fn of(blob: &FrameBlob, frame: &ShardFrame, index: usize) -> Self {
+        let cell: Option<&Cell> = frame.cells.get(index).and_then(Option::as_ref);
+        let score = frame.scores.get(index).and_then(Option::as_ref);
+        Self {
+            time: rfc3339(blob.start_millis),
+            value: cell.map(|cell| cell.value),
+            weight: cell.map(|cell| cell.weight),
+            expected: score.map(|score| score.expected),
+            lower: score.map(|score| score.lower),
+            upper: score.map(|score| score.upper),
+            severity: score.map(|score| score.severity),
+            minor: score.map(|score| score.minor),
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Floor 7: from a checked configuration to running parts. The only file that names two adapters.
+
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{self, ApiLimits, ApiState, MonitorInfo},
+    config::{Config, NotifierConfig, SourceConfig, SourceKind},
+    notifiers::{Webhook, WebhookError},
+    pipeline::{
+        Clock, DeadLetters, DeliveryPolicy, Engine, EngineLimits, History, IncidentWatcher, Notifier, Outbox,
+        RestoreError, RunError, RunPolicy, Runner, Source, SourceError, StatusBoard, Store, StoreError,
+        Telemetry, deliver, restore,
+    },
+    record::Checkpoint,
+    sources::{FileSource, HttpIntake, HttpSource, SimulatedSource, SimulatedSourceConfig},
+    store::{DeadLetterFile, SqliteStore},
+};
+
+/// Largest body of a post.
+const BODY_BYTES_MAX: usize = 16 << 20;
+/// How long a reading request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a service runs with besides its configuration.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where results live.
+    pub store: Arc<SqliteStore>,
+    /// When run loops commit.
+    pub policy: RunPolicy,
+    /// How patient delivery is.
+    pub delivery: DeliveryPolicy,
+    /// Threads per source.
+    pub threads: usize,
+}
+
+/// A running service.
+#[derive(Debug)]
+pub struct Service {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What people may see of it.
+    pub board: StatusBoard,
+    stop: CancellationToken,
+    runners: JoinSet<Result<Engine, RunError>>,
+    others: JoinSet<Result<(), ServiceError>>,
+}
+
+/// A service could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The address cannot be listened on.
+    #[error("could not listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// Serving HTTP failed.
+    #[error("serving HTTP failed: {0}")]
+    Serve(io::Error),
+    /// A source cannot be set up.
+    #[error("source `{name}`: {error}")]
+    Source {
+        /// The source.
+        name: String,
+        /// Why.
+        error: SourceError,
+    },
+    /// A notifier cannot be set up.
+    #[error(transparent)]
+    Notifier(#[from] WebhookError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What the store holds cannot be gone on with.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// A run loop stopped.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// The parts that sources, delivery and API share.
+struct Shared {
+    clock: Arc<dyn Clock>,
+    store: Arc<SqliteStore>,
+    telemetry: Arc<Telemetry>,
+    board: StatusBoard,
+    alerts_stored: Arc<Notify>,
+    stop: CancellationToken,
+}
+
+impl Service {
+    /// Starts everything a configuration names. `watcher` makes a watcher of incidents for each source.
+    pub async fn start(
+        config: Config,
+        surroundings: Surroundings,
+        watcher: &dyn Fn() -> Option<IncidentWatcher>,
+    ) -> Result<Self, ServiceError> {
+        let Surroundings { clock, store, policy, delivery, threads } = surroundings;
+        let shared = Shared {
+            clock,
+            store,
+            telemetry: Arc::new(Telemetry::new()),
+            board: StatusBoard::default(),
+            alerts_stored: Arc::new(Notify::new()),
+            stop: CancellationToken::new(),
+        };
+        let monitors = monitor_infos(&config.sources);
+        let address = config.server.listen;
+        let listener =
+            TcpListener::bind(address).await.map_err(|error| ServiceError::Listen { address, error })?;
+        let address = listener.local_addr().map_err(ServiceError::Serve)?;
+        let mut runners = JoinSet::new();
+        let mut intakes = BTreeMap::new();
+        for source in config.sources {
+            let name = source.id.as_str().to_owned();
+            let (runner, intake) = runner(source, &shared, policy, threads, watcher()).await?;
+            intakes.extend(intake.map(|intake| (name, intake)));
+            runners.spawn(runner.run(shared.stop.clone()));
+        }
+        let mut others = JoinSet::new();
+        for (name, notifier) in &config.notifiers {
+            spawn_delivery(&mut others, name, self::notifier(notifier)?, &shared, delivery);
+        }
+        let state = ApiState {
+            history: Arc::clone(&shared.store) as Arc<dyn History>,
+            board: shared.board.clone(),
+            telemetry: shared.telemetry,
+            clock: shared.clock,
+            monitors,
+            intakes,
+            token: config.server.token.map(|token| token.expose().to_owned()),
+        };
+        let limits = ApiLimits { body_bytes_max: BODY_BYTES_MAX, timeout: REQUEST_TIMEOUT };
+        let (router, stop) = (api::router(state, limits), shared.stop.clone());
+        others.spawn(async move { api::serve(listener, router, stop).await.map_err(ServiceError::Serve) });
+        Ok(Self { address, board: shared.board, stop: shared.stop, runners, others })
+    }
+
+    /// Cancelled when the service should stop.
+    pub fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Runs until stopped or until a part fails; sources that end are done, the rest goes on. Every source
+    /// ends with a full commit.
+    pub async fn run(mut self) -> Result<(), ServiceError> {
+        let outcome = loop {
+            tokio::select! {
+                () = self.stop.cancelled() => break Ok(()),
+                Some(ended) = self.runners.join_next() => if let Err(error) = flat(ended) {
+                    break Err(error);
+                },
+                Some(ended) = self.others.join_next() => if let Err(error) = flat(ended) {
+                    break Err(error);
+                },
+            }
+        };
+        self.stop.cancel();
+        let mut outcome = outcome;
+        while let Some(ended) = self.runners.join_next().await {
+            outcome = outcome.and(flat(ended).map(drop));
+        }
+        while let Some(ended) = self.others.join_next().await {
+            outcome = outcome.and(flat(ended));
+        }
+        outcome
+    }
+}
+
+/// A part that panicked takes the service down with its message.
+fn flat<T, E: Into<ServiceError>>(
+    ended: Result<Result<T, E>, tokio::task::JoinError>,
+) -> Result<T, ServiceError> {
+    match ended {
+        Ok(outcome) => outcome.map_err(Into::into),
+        Err(error) => Err(ServiceError::Serve(io::Error::other(error))),
+    }
+}
+
+fn monitor_infos(sources: &[SourceConfig]) -> Vec<MonitorInfo> {
+    let infos = |source: &SourceConfig| {
+        let id = source.id.clone();
+        source.monitors.iter().map(move |spec| MonitorInfo::of(&id, spec)).collect::<Vec<_>>()
+    };
+    sources.iter().flat_map(infos).collect()
+}
+
+async fn runner(
+    config: SourceConfig,
+    shared: &Shared,
+    policy: RunPolicy,
+    threads: usize,
+    watcher: Option<IncidentWatcher>,
+) -> Result<(Runner, Option<HttpIntake>), ServiceError> {
+    let dead_letters = config.dead_letter.as_deref().map(DeadLetterFile::open).transpose()?;
+    let rejects_kept = if dead_letters.is_some() { usize::MAX } else { EngineLimits::default().rejects_kept };
+    let limits = EngineLimits { threads, rejects_kept };
+    let engine = restore(
+        shared.store.as_ref(),
+        config.id.clone(),
+        config.decoder,
+        config.monitors,
+        is_journaled(&config.kind),
+        limits,
+        shared.clock.now_millis(),
+    )
+    .await?;
+    let kind = config.kind.as_str();
+    let (source, intake) = source(config.kind, engine.checkpoint(), &shared.clock)
+        .map_err(|error| ServiceError::Source { name: config.id.as_str().to_owned(), error })?;
+    let runner = Runner {
+        kind,
+        source_id: config.id,
+        source,
+        engine,
+        store: Arc::clone(&shared.store) as Arc<dyn Store>,
+        dead_letters: dead_letters.map(|file| Box::new(file) as Box<dyn DeadLetters>),
+        clock: Arc::clone(&shared.clock),
+        telemetry: Arc::clone(&shared.telemetry),
+        board: shared.board.clone(),
+        alerts_stored: Arc::clone(&shared.alerts_stored),
+        watcher,
+        policy,
+    };
+    Ok((runner, intake))
+}
+
+/// Whether the records of a source must be kept because it cannot repeat them.
+fn is_journaled(kind: &SourceKind) -> bool {
+    match kind {
+        SourceKind::File(config) => config.paths.iter().any(|path| path == "-"),
+        SourceKind::Http { .. } => true,
+        SourceKind::Simulated(_) => false,
+    }
+}
+
+/// THE list of sources.
+fn source(
+    kind: SourceKind,
+    checkpoint: &Checkpoint,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Box<dyn Source>, Option<HttpIntake>), SourceError> {
+    match kind {
+        SourceKind::File(config) => Ok((Box::new(FileSource::new(config, checkpoint)?), None)),
+        SourceKind::Http { queue } => {
+            let (source, intake) = HttpSource::new(checkpoint, queue, Arc::clone(clock));
+            Ok((Box::new(source), Some(intake)))
+        }
+        SourceKind::Simulated(shop) => {
+            let config = SimulatedSourceConfig { shop };
+            Ok((Box::new(SimulatedSource::new(&config, checkpoint, Arc::clone(clock))), None))
+        }
+    }
+}
+
+/// THE list of notifiers.
+fn notifier(config: &NotifierConfig) -> Result<Arc<dyn Notifier>, ServiceError> {
+    match config {
+        NotifierConfig::Webhook { url, secret, timeout } => {
+            let secret = secret.as_ref().map(crate::config::Secret::expose);
+            Ok(Arc::new(Webhook::new(url.expose(), secret, *timeout)?))
+        }
+    }
+}
+
+fn spawn_delivery(
+    tasks: &mut JoinSet<Result<(), ServiceError>>,
+    name: &str,
+    notifier: Arc<dyn Notifier>,
+    shared: &Shared,
+    policy: DeliveryPolicy,
+) {
+    let delivery = deliver(
+        name.to_owned(),
+        notifier,
+        Arc::clone(&shared.store) as Arc<dyn Outbox>,
+        Arc::clone(&shared.clock),
+        Arc::clone(&shared.telemetry),
+        policy,
+        Arc::clone(&shared.alerts_stored),
+        shared.stop.clone(),
+    );
+    tasks.spawn(async move { delivery.await.map_err(Into::into) });
+}

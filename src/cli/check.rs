@@ -1,0 +1,108 @@
+//! `tidewatch check`: is a configuration usable, and, with `--online`, can everything be reached?
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{open, output};
+use crate::{
+    config::{Config, NotifierConfig, SourceConfig, SourceKind},
+    pipeline::Source,
+    record::Checkpoint,
+    sources::FileSource,
+    store::SqliteStore,
+};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    /// The configuration
+    #[arg(long)]
+    config: PathBuf,
+    /// Also open the store, read a first batch of each file source and connect to each notifier
+    #[arg(long)]
+    online: bool,
+}
+
+pub(super) async fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
+    let config = open::config(&arguments.config)?;
+    for source in &config.sources {
+        output::line(format!("source {} ({})", source.id, source.kind.as_str()));
+        for monitor in &source.monitors {
+            output::line(format!("  monitor {}: {}", monitor.facts.monitor, monitor.shape()));
+        }
+        if source.monitors.is_empty() {
+            output::line("  no monitor reads it");
+        }
+    }
+    if arguments.online {
+        let failures = check_online(config).await;
+        anyhow::ensure!(failures == 0, "{failures} parts cannot be used");
+    }
+    output::line("the configuration is valid");
+    Ok(())
+}
+
+/// Tries each part and says how many failed.
+async fn check_online(config: Config) -> usize {
+    let mut failures = 0;
+    let mut tell = |what: String, outcome: Result<String, String>| match outcome {
+        Ok(detail) => output::line(format!("ok      {what}: {detail}")),
+        Err(detail) => {
+            failures += 1;
+            output::line(format!("FAILED  {what}: {detail}"));
+        }
+    };
+    let listen = config.server.listen;
+    tell(
+        format!("listen on {listen}"),
+        TcpListener::bind(listen).await.map(|_| "free".to_owned()).map_err(|error| error.to_string()),
+    );
+    let store = SqliteStore::open(&config.store.path, config.store.durability);
+    tell(
+        format!("store `{}`", config.store.path.display()),
+        store.map(|_| "can be opened".to_owned()).map_err(|error| error.to_string()),
+    );
+    for source in config.sources {
+        let what = format!("source {} ({})", source.id, source.kind.as_str());
+        tell(what, check_source(source).await);
+    }
+    for (name, notifier) in &config.notifiers {
+        let NotifierConfig::Webhook { url, .. } = notifier;
+        tell(format!("notifier {name}"), connect(url.expose()).await);
+    }
+    failures
+}
+
+async fn check_source(config: SourceConfig) -> Result<String, String> {
+    let SourceKind::File(files) = config.kind else { return Ok("nothing to connect to".to_owned()) };
+    let mut decoder = config.decoder;
+    let mut source = FileSource::new(files, &Checkpoint::default()).map_err(|error| error.to_string())?;
+    let batch = source.next_batch().await.map_err(|error| error.to_string())?;
+    let Some(batch) = batch else { return Err("no file".to_owned()) };
+    if let Some(header) = &batch.header {
+        decoder.set_header(header).map_err(|error| error.to_string())?;
+    }
+    Ok(format!("{} records in the first batch", batch.records.len()))
+}
+
+/// Opens a connection to the host of a URL; nothing is sent, since a webhook would take it for an alert.
+async fn connect(url: &str) -> Result<String, String> {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let host = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let port = if scheme == "https" { 443 } else { 80 };
+    let address = if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+        host.to_owned()
+    } else {
+        format!("{host}:{port}")
+    };
+    match tokio::time::timeout(PATIENCE, TcpStream::connect(&address)).await {
+        Ok(Ok(_)) => Ok(format!("{address} can be reached")),
+        Ok(Err(error)) => Err(format!("{address}: {error}")),
+        Err(_) => Err(format!("{address}: no answer in {} s", PATIENCE.as_secs())),
+    }
+}
