@@ -8,11 +8,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{self, ApiLimits, ApiState, MonitorInfo},
     config::{Config, NotifierConfig, SourceConfig, SourceKind},
-    notifiers::{Webhook, WebhookError},
     pipeline::{
-        Clock, DeadLetters, DeliveryPolicy, Engine, EngineLimits, History, IncidentWatcher, Notifier, Outbox,
-        RestoreError, RunError, RunPolicy, Runner, Source, SourceError, StatusBoard, Store, StoreError,
-        Telemetry, deliver, restore,
+        Clock, Courier, DeadLetters, DeliveryPolicy, Engine, EngineLimits, History, IncidentWatcher,
+        Notifier, Outbox, RestoreError, RunError, RunPolicy, Runner, Source, SourceError, StatusBoard, Store,
+        StoreError, Telemetry, restore,
     },
     record::Checkpoint,
     sources::{FileSource, HttpIntake, HttpSource, SimulatedSource, SimulatedSourceConfig},
@@ -74,8 +73,12 @@ pub enum ServiceError {
         error: SourceError,
     },
     /// A notifier cannot be set up.
+    #[cfg(feature = "webhook")]
     #[error(transparent)]
-    Notifier(#[from] WebhookError),
+    Notifier(#[from] crate::notifiers::WebhookError),
+    /// The configuration names a part that this build leaves out.
+    #[error("this build has no `{0}`; build it with `--features {0}`")]
+    NotBuilt(&'static str),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -265,9 +268,12 @@ fn source(
 /// THE list of notifiers.
 fn notifier(config: &NotifierConfig) -> Result<Arc<dyn Notifier>, ServiceError> {
     match config {
+        #[cfg(not(feature = "webhook"))]
+        NotifierConfig::Webhook { .. } => Err(ServiceError::NotBuilt("webhook")),
+        #[cfg(feature = "webhook")]
         NotifierConfig::Webhook { url, secret, timeout } => {
             let secret = secret.as_ref().map(crate::config::Secret::expose);
-            Ok(Arc::new(Webhook::new(url.expose(), secret, *timeout)?))
+            Ok(Arc::new(crate::notifiers::Webhook::new(url.expose(), secret, *timeout)?))
         }
     }
 }
@@ -279,15 +285,15 @@ fn spawn_delivery(
     shared: &Shared,
     policy: DeliveryPolicy,
 ) {
-    let delivery = deliver(
-        name.to_owned(),
+    let courier = Courier {
+        name: name.to_owned(),
         notifier,
-        Arc::clone(&shared.store) as Arc<dyn Outbox>,
-        Arc::clone(&shared.clock),
-        Arc::clone(&shared.telemetry),
+        outbox: Arc::clone(&shared.store) as Arc<dyn Outbox>,
+        clock: Arc::clone(&shared.clock),
+        telemetry: Arc::clone(&shared.telemetry),
         policy,
-        Arc::clone(&shared.alerts_stored),
-        shared.stop.clone(),
-    );
-    tasks.spawn(async move { delivery.await.map_err(Into::into) });
+        alerts_stored: Arc::clone(&shared.alerts_stored),
+    };
+    let stop = shared.stop.clone();
+    tasks.spawn(async move { courier.run(stop).await.map_err(Into::into) });
 }

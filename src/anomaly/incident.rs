@@ -160,13 +160,13 @@ impl IncidentBook {
             let Some(open) = self.open.get_mut(&kind) else { continue };
             if kind == IncidentKind::Minor {
                 // An anomaly that grew up lives on in the paging incident.
-                changed.iter().filter(|anomaly| anomaly.is_page()).for_each(|grown| {
+                for grown in changed.iter().filter(|anomaly| anomaly.is_page()) {
                     open.active.remove(&grown.series);
-                });
+                }
             }
-            closed.iter().for_each(|over| {
+            for over in closed {
                 open.active.remove(&over.series);
-            });
+            }
             if open.active.is_empty() {
                 open.incident.close();
             } else if joining.is_empty() {

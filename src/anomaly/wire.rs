@@ -1,65 +1,70 @@
-//! The published form of an incident: the same JSON in the API, in alerts and in backtests.
+//! Incidents as they are told: the same JSON from the API, in alerts and from `backtest --json`.
 //!
-//! Other tools rely on its names and shapes: fields are added, never renamed or removed. Times are RFC 3339
-//! in UTC.
+//! Other tools rely on names and shapes: they only grow. Times are RFC 3339 in UTC.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tidewatch_detectors::Side;
 use utoipa::ToSchema;
 
 use super::{Impact, Incident, IncidentKind, IncidentState, Member, SeverityTrack};
 
-/// An incident as others see it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+/// One incident.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(title = "Incident")]
 pub struct IncidentWire {
-    /// `<monitor>-<number>`; stable.
+    /// `<monitor>-<number>`.
+    #[schema(example = "shop-3")]
     pub id: String,
     /// The monitor.
     pub monitor: String,
-    /// `deviation`, `minor` or `no_data`.
-    #[schema(value_type = String)]
-    pub kind: IncidentKind,
+    /// `deviation`, `minor` (listed, never paged) or `no_data` (the source cannot be read).
+    #[schema(example = "deviation")]
+    pub kind: &'static str,
     /// `open` or `closed`.
-    #[schema(value_type = String)]
-    pub state: IncidentState,
+    #[schema(example = "open")]
+    pub state: &'static str,
     /// Start of the first anomalous window.
+    #[schema(format = DateTime)]
     pub opened_at: String,
-    /// End of the last anomalous window; null while open.
+    /// End of the last anomalous window, once closed.
+    #[schema(format = DateTime)]
     pub closed_at: Option<String>,
     /// End of the last anomalous window so far.
+    #[schema(format = DateTime)]
     pub until: String,
-    /// Page severity, 0-100: first, peak and final.
+    /// Page severity, 0 to 100.
     pub severity: SeverityWire,
-    /// Highest severity in the minor class, which never pages.
+    /// Highest severity in the minor class, 0 to 100.
     pub minor: f64,
-    /// The measure that is most unusual; empty for `no_data`.
-    pub measure: String,
-    /// `drop` or `rise`; null for `no_data`.
-    #[schema(value_type = Option<String>)]
-    pub direction: Option<Side>,
-    /// The slices that explain it; `[{}]` is the whole.
+    /// The measure that is most unusual; `null` when there is no data.
+    pub measure: Option<String>,
+    /// `drop` or `rise`; `null` when there is no data.
+    #[schema(example = "drop")]
+    pub direction: Option<&'static str>,
+    /// The slices that explain it best; `[{}]` is the whole.
     pub slices: Vec<BTreeMap<String, String>>,
-    /// Share of the deviation in those slices, 0-1.
+    /// The share of the deviation in those slices, 0 to 1.
     pub share: f64,
-    /// Expected in those slices over the anomalous windows (mean for measures that do not add up).
+    /// Expected over the anomalous windows: the sum of a count or sum, else the mean.
     pub expected: f64,
-    /// Actual.
+    /// What came instead.
     pub actual: f64,
-    /// What it amounts to; null for measures that do not add up.
+    /// What it amounts to; `null` for measures that do not add up.
     pub impact: Option<ImpactWire>,
     /// One sentence.
     pub summary: String,
-    /// The anomalous series, most unusual first; the list is cut, `num_members` is not.
+    /// The anomalous series, most unusual first; only the first hundred.
     pub members: Vec<MemberWire>,
     /// How many series took part.
     pub num_members: usize,
 }
 
-/// How a severity went.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+/// How a severity went. Each is kept, none rewritten.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(title = "Severity")]
 pub struct SeverityWire {
     /// In the first anomalous window.
     pub first: f64,
@@ -70,80 +75,47 @@ pub struct SeverityWire {
     pub last: f64,
 }
 
-/// Actual less expected, with an interval.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+/// Actual less expected, with the range that the band allows.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(title = "Impact")]
 pub struct ImpactWire {
-    /// The amount.
+    /// Actual less expected.
     pub value: f64,
-    /// Lower end, by the band.
+    /// Lower end.
     pub lower: f64,
-    /// Upper end, by the band.
+    /// Upper end.
     pub upper: f64,
-    /// Its unit; the measure's name where none is configured.
+    /// The measure's unit; its name where none is configured.
     pub unit: String,
 }
 
-/// One anomalous series.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+/// One anomalous series of an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(title = "Member")]
 pub struct MemberWire {
     /// The measure.
     pub measure: String,
     /// The slice; `{}` is the whole.
     pub slice: BTreeMap<String, String>,
-    /// `drop` or `rise`.
-    #[schema(value_type = String)]
-    pub direction: Side,
+    /// `drop` or `rise`, in the most unusual window.
+    #[schema(example = "drop")]
+    pub direction: &'static str,
     /// Page severity.
     pub severity: SeverityWire,
     /// Highest severity in the minor class.
     pub minor: f64,
-    /// Start of its first anomalous window.
+    /// Start of the first anomalous window.
+    #[schema(format = DateTime)]
     pub opened_at: String,
-    /// End of its last anomalous window.
+    /// End of the last anomalous window.
+    #[schema(format = DateTime)]
     pub until: String,
     /// Sum of the expected values over the anomalous windows.
     pub expected: f64,
-    /// Sum of the values.
+    /// Sum of the values over the anomalous windows.
     pub actual: f64,
-}
-
-/// RFC 3339 in UTC.
-pub fn rfc3339(millis: i64) -> String {
-    Timestamp::from_millisecond(millis).map(|instant| instant.to_string()).unwrap_or_default()
-}
-
-/// Severities are rounded to a hundredth for people; rates keep their digits elsewhere.
-fn rounded(severity: f64) -> f64 {
-    (severity * 100.0).round() / 100.0
-}
-
-impl From<&SeverityTrack> for SeverityWire {
-    fn from(track: &SeverityTrack) -> Self {
-        Self { first: rounded(track.first), peak: rounded(track.peak), last: rounded(track.last) }
-    }
-}
-
-impl From<&Impact> for ImpactWire {
-    fn from(impact: &Impact) -> Self {
-        Self { value: impact.value, lower: impact.lower, upper: impact.upper, unit: impact.unit.clone() }
-    }
-}
-
-impl From<&Member> for MemberWire {
-    fn from(member: &Member) -> Self {
-        let anomaly = &member.anomaly;
-        Self {
-            measure: member.measure.clone(),
-            slice: member.slice.clone(),
-            direction: anomaly.side,
-            severity: (&anomaly.severity).into(),
-            minor: rounded(anomaly.minor_peak),
-            opened_at: rfc3339(anomaly.opened_millis),
-            until: rfc3339(anomaly.until_millis),
-            expected: anomaly.expected,
-            actual: anomaly.actual,
-        }
-    }
+    /// How many windows were anomalous: the divisor that makes means of the sums.
+    pub num_windows: u32,
 }
 
 impl From<&Incident> for IncidentWire {
@@ -151,23 +123,99 @@ impl From<&Incident> for IncidentWire {
         Self {
             id: incident.id.clone(),
             monitor: incident.monitor.clone(),
-            kind: incident.kind,
-            state: incident.state,
+            kind: kind_word(incident.kind),
+            state: state_word(incident.state),
             opened_at: rfc3339(incident.opened_millis),
             closed_at: incident.closed_millis.map(rfc3339),
             until: rfc3339(incident.until_millis),
-            severity: (&incident.severity).into(),
+            severity: incident.severity.into(),
             minor: rounded(incident.minor_peak),
-            measure: incident.measure.clone(),
-            direction: incident.side,
+            measure: Some(incident.measure.clone()).filter(|measure| !measure.is_empty()),
+            direction: incident.side.map(side_word),
             slices: vec![incident.slice.clone()],
             share: incident.share,
             expected: incident.expected,
             actual: incident.actual,
-            impact: incident.impact.as_ref().map(Into::into),
+            impact: incident.impact.as_ref().map(ImpactWire::from),
             summary: incident.summary.clone(),
-            members: incident.members.iter().map(Into::into).collect(),
+            members: incident.members.iter().map(MemberWire::from).collect(),
             num_members: incident.num_members,
         }
+    }
+}
+
+impl From<SeverityTrack> for SeverityWire {
+    fn from(SeverityTrack { first, peak, last }: SeverityTrack) -> Self {
+        Self { first: rounded(first), peak: rounded(peak), last: rounded(last) }
+    }
+}
+
+impl From<&Impact> for ImpactWire {
+    fn from(impact: &Impact) -> Self {
+        let Impact { value, lower, upper, unit } = impact.clone();
+        Self { value, lower, upper, unit }
+    }
+}
+
+impl From<&Member> for MemberWire {
+    fn from(Member { measure, slice, anomaly }: &Member) -> Self {
+        Self {
+            measure: measure.clone(),
+            slice: slice.clone(),
+            direction: side_word(anomaly.side),
+            severity: anomaly.severity.into(),
+            minor: rounded(anomaly.minor_peak),
+            opened_at: rfc3339(anomaly.opened_millis),
+            until: rfc3339(anomaly.until_millis),
+            expected: anomaly.expected,
+            actual: anomaly.actual,
+            num_windows: anomaly.num_windows,
+        }
+    }
+}
+
+/// To a hundredth: more digits say nothing to people.
+fn rounded(severity: f64) -> f64 {
+    (severity * 100.0).round() / 100.0
+}
+
+/// An instant as RFC 3339 in UTC. One beyond the years -9999..=9999 is written as the nearest within.
+pub fn rfc3339(millis: i64) -> String {
+    let nearest = if millis < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_millisecond(millis).unwrap_or(nearest).to_string()
+}
+
+const fn kind_word(kind: IncidentKind) -> &'static str {
+    match kind {
+        IncidentKind::Deviation => "deviation",
+        IncidentKind::Minor => "minor",
+        IncidentKind::NoData => "no_data",
+    }
+}
+
+const fn state_word(state: IncidentState) -> &'static str {
+    match state {
+        IncidentState::Open => "open",
+        IncidentState::Closed => "closed",
+    }
+}
+
+const fn side_word(side: Side) -> &'static str {
+    match side {
+        Side::Drop => "drop",
+        Side::Rise => "rise",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rfc3339;
+
+    #[test]
+    fn times_are_written_in_utc() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(1_772_353_560_250), "2026-03-01T08:26:00.25Z");
+        assert!(rfc3339(i64::MAX).starts_with("9999-"));
+        assert!(rfc3339(i64::MIN).starts_with("-009999-"));
     }
 }

@@ -32,14 +32,18 @@ const KEY_CHARS_MAX: usize = 200;
     path = "/v1/events",
     tag = "events",
     params(
-        ("source" = Option<String>, Query, description = "The source; may be left out when only one takes posts"),
-        ("Idempotency-Key" = Option<String>, Header, description = "At most 200 characters; a repeated key gets the first answer again"),
+        ("source" = Option<String>, Query,
+            description = "The source; may be left out when only one takes posts"),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "At most 200 characters; a repeated key gets the first answer again"),
         ("Content-Encoding" = Option<String>, Header, description = "`gzip`, or left out"),
     ),
     request_body(content = String, content_type = "application/json", description = "Events"),
     responses(
         (status = 200, body = EventsWire, description = "Stored, with what became of the events"),
-        (status = 400, body = EventsWire, description = "Some events were refused, the others are stored; or, with `error` alone, the request cannot be read and nothing is stored"),
+        (status = 400, body = EventsWire,
+            description = "Some events were refused, the others are stored; or, with `error` alone, the \
+                request cannot be read and nothing is stored"),
         (status = 404, body = ErrorWire, description = "No such source"),
         (status = 413, body = ErrorWire, description = "Too large, decompressed"),
         (status = 415, body = ErrorWire, description = "Another encoding than gzip"),
@@ -52,7 +56,7 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let (source, intake) = target(&app, params.text("source")?)?;
+    let (source, intake) = target(&app, params.text("source")?.as_deref())?;
     params.finish(&["source"])?;
     let key = idempotency_key(&headers)?;
     let bytes_max = app.limits.body_bytes_max;
@@ -105,10 +109,10 @@ impl IntoResponse for Kept {
 }
 
 /// The source a post is for.
-fn target(app: &App, name: Option<String>) -> Result<(SourceId, HttpIntake), ApiError> {
+fn target(app: &App, name: Option<&str>) -> Result<(SourceId, HttpIntake), ApiError> {
     let intakes = &app.parts.intakes;
     let known = || names(intakes.keys().map(String::as_str));
-    let found = match (&name, intakes.len()) {
+    let found = match (name, intakes.len()) {
         (Some(name), _) => intakes.get_key_value(name).ok_or_else(|| {
             ApiError::not_found(format!("no source `{name}` takes posts; those that do are: {}", known()))
         })?,

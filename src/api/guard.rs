@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use super::{ApiLimits, error::ApiError};
 
 /// A post waits for the commit that holds it.
-const POST_TIMEOUT: Duration = Duration::from_secs(60);
+const POST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Lets in who shows the token, compared in constant time.
 pub(super) async fn authorize(

@@ -52,7 +52,8 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Read
     get,
     path = "/metrics",
     tag = "health",
-    responses((status = 200, body = String, content_type = "text/plain; version=0.0.4", description = "Metrics"))
+    responses((status = 200, body = String, content_type = "text/plain; version=0.0.4",
+        description = "Metrics"))
 )]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.parts.telemetry.scrape())

@@ -35,8 +35,10 @@ const KINDS: [(&str, IncidentKind); 3] = [
         ("monitor" = Option<String>, Query, description = "Only of this monitor"),
         ("state" = Option<String>, Query, description = "Only `open` or only `closed` ones"),
         ("kind" = Option<String>, Query, description = "Only `deviation`, `minor` or `no_data`"),
-        ("min_severity" = Option<f64>, Query, minimum = 0, maximum = 100, description = "Only with at least this peak severity"),
-        ("limit" = Option<usize>, Query, minimum = 1, maximum = 500, description = "At most this many; 50 if left out"),
+        ("min_severity" = Option<f64>, Query, minimum = 0, maximum = 100,
+            description = "Only with at least this peak severity"),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 500,
+            description = "At most this many; 50 if left out"),
         ("before" = Option<String>, Query, description = "Only opened before this RFC 3339 time"),
     ),
     responses(

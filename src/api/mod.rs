@@ -21,6 +21,8 @@ mod page;
 mod params;
 mod slices;
 mod state;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 use std::{io, sync::Arc, time::Duration};

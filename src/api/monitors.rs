@@ -89,8 +89,10 @@ pub(super) async fn one(
     tag = "monitors",
     params(
         ("name" = String, Path, description = "The monitor"),
-        ("limit" = Option<usize>, Query, minimum = 1, maximum = 10000, description = "At most this many; 1000 if left out"),
-        ("after" = Option<usize>, Query, description = "Leave out this many: the `next` of the answer before"),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 10000,
+            description = "At most this many; 1000 if left out"),
+        ("after" = Option<usize>, Query,
+            description = "Leave out this many: the `next` of the answer before"),
     ),
     responses(
         (status = 200, body = SeriesListWire, description = "Series"),

@@ -33,14 +33,18 @@ const CLOCK_CHANGE_MILLIS: i64 = 2 * 3_600_000;
     params(
         ("name" = String, Path, description = "The monitor"),
         ("measure" = String, Query, description = "The measure"),
-        ("slice" = Option<std::collections::BTreeMap<String, String>>, Query, description = "One parameter per dimension, such as `slice.country=DE`; those left out are rolled up"),
+        ("slice" = Option<std::collections::BTreeMap<String, String>>, Query,
+            description = "One parameter per dimension, such as `slice.country=DE`; those left out are \
+                rolled up"),
         ("from" = Option<String>, Query, description = "Windows that start at or after this RFC 3339 time"),
         ("to" = Option<String>, Query, description = "Windows that start before this RFC 3339 time"),
-        ("limit" = Option<usize>, Query, minimum = 1, maximum = 10000, description = "At most this many; 500 if left out"),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 10000,
+            description = "At most this many; 500 if left out"),
     ),
     responses(
         (status = 200, body = ObservationsWire, description = "The observations"),
-        (status = 400, body = ErrorWire, description = "A parameter cannot be read, or no such measure or dimension"),
+        (status = 400, body = ErrorWire,
+            description = "A parameter cannot be read, or no such measure or dimension"),
         (status = 404, body = ErrorWire, description = "No such monitor, or it keeps no such slice"),
     )
 )]
@@ -105,7 +109,7 @@ impl Wanted {
             found.extend(tokio::task::spawn_blocking(decode).await??);
             match last {
                 Some(last) if self.from_millis.is_none() || found.len() < self.limit => {
-                    from_millis = last + 1
+                    from_millis = last + 1;
                 }
                 _ => break,
             }
@@ -168,7 +172,7 @@ fn slice(monitor: &MonitorInfo, params: &mut Params) -> Result<SliceKey, ApiErro
 fn not_kept(monitor: &MonitorInfo, slice: &SliceKey) -> ApiError {
     let (name, slice) = (&monitor.name, slice.describe(&monitor.dimensions));
     ApiError::not_found(format!(
-        "monitor `{name}` keeps no series of the slice `{slice}`; /api/v1/monitors/{name}/series lists those it \
-         keeps"
+        "monitor `{name}` keeps no series of the slice `{slice}`; /api/v1/monitors/{name}/series lists \
+         those it keeps"
     ))
 }

@@ -29,7 +29,7 @@ pub(super) fn text(document: &OpenApi) -> String {
 
 /// Adds title, token and the answers that every route shares.
 pub(super) fn complete(document: &mut OpenApi, has_token: bool) {
-    document.info.title = "Tidewatch".to_owned();
+    "Tidewatch".clone_into(&mut document.info.title);
     env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
     document.info.description =
         Some("Streaming anomaly detection for ecommerce traffic. Times are RFC 3339 in UTC.".to_owned());

@@ -44,7 +44,8 @@ pub(super) async fn index() -> Result<Response, ApiError> {
     tag = "page",
     params(("name" = String, Path, description = "Such as `app.js`")),
     responses(
-        (status = 200, body = String, content_type = "text/plain", description = "The file, under its own type"),
+        (status = 200, body = String, content_type = "text/plain",
+            description = "The file, under its own type"),
         (status = 404, body = ErrorWire, description = "No such file"),
     )
 )]

@@ -30,7 +30,7 @@ impl Problems {
     }
 }
 
-pub(super) fn check(written: WrittenConfig, environment: &Environment) -> Result<Config, Vec<Problem>> {
+pub(super) fn check(written: &WrittenConfig, environment: &Environment) -> Result<Config, Vec<Problem>> {
     let mut problems = Problems(Vec::new());
     let server = problems.take(server(&written.server, environment));
     let store = problems.take(store(&written.store, environment));

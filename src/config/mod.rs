@@ -167,7 +167,7 @@ impl Config {
     pub fn parse(text: &str, environment: &Environment) -> Result<Self, ConfigError> {
         let written: written::WrittenConfig =
             toml::from_str(text).map_err(|error| ConfigError::Form(error.to_string()))?;
-        check::check(written, environment).map_err(ConfigError::Values)
+        check::check(&written, environment).map_err(ConfigError::Values)
     }
 }
 

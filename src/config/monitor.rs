@@ -179,20 +179,17 @@ fn rollups(
 ) -> Result<Vec<Vec<bool>>, Problem> {
     let level = |names: &[String]| dimensions.iter().map(|dimension| names.contains(dimension)).collect();
     let mut levels: Vec<Vec<bool>> = Vec::new();
-    match written {
-        Some(written) => {
-            for names in written {
-                if let Some(unknown) = names.iter().find(|name| !dimensions.contains(name)) {
-                    return Err(Problem::new(path, format!("`{unknown}` is no dimension of this monitor")));
-                }
-                levels.push(level(names));
+    if let Some(written) = written {
+        for names in written {
+            if let Some(unknown) = names.iter().find(|name| !dimensions.contains(name)) {
+                return Err(Problem::new(path, format!("`{unknown}` is no dimension of this monitor")));
             }
+            levels.push(level(names));
         }
-        None => {
-            levels.push(level(&[]));
-            levels.extend(dimensions.iter().map(|dimension| level(std::slice::from_ref(dimension))));
-            levels.push(level(dimensions));
-        }
+    } else {
+        levels.push(level(&[]));
+        levels.extend(dimensions.iter().map(|dimension| level(std::slice::from_ref(dimension))));
+        levels.push(level(dimensions));
     }
     let mut distinct = Vec::new();
     for level in levels {

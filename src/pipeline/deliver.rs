@@ -39,67 +39,69 @@ impl Default for DeliveryPolicy {
 /// Alerts taken from the outbox at a time.
 const PAGE: usize = 50;
 
-/// Sends the alerts of one notifier until `stop`.
-pub async fn deliver(
-    name: String,
-    notifier: Arc<dyn Notifier>,
-    outbox: Arc<dyn Outbox>,
-    clock: Arc<dyn Clock>,
-    telemetry: Arc<Telemetry>,
-    policy: DeliveryPolicy,
-    alerts_stored: Arc<Notify>,
-    stop: CancellationToken,
-) -> Result<(), StoreError> {
-    loop {
-        let due = outbox.due(&name, clock.now_millis(), PAGE).await?;
-        for row in &due {
-            let outcome = tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                outcome = notifier.send(&row.alert) => outcome,
-            };
-            settle(&name, row, outcome, outbox.as_ref(), clock.now_millis(), &telemetry, policy).await?;
-        }
-        telemetry.set_waiting(&name, outbox.num_waiting(&name).await?);
-        if due.len() < PAGE {
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = alerts_stored.notified() => {}
-                () = tokio::time::sleep(policy.look_every) => {}
+/// Carries the alerts of one notifier.
+#[derive(Debug)]
+pub struct Courier {
+    /// The notifier's name.
+    pub name: String,
+    /// Where alerts go.
+    pub notifier: Arc<dyn Notifier>,
+    /// Where they wait.
+    pub outbox: Arc<dyn Outbox>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Metrics.
+    pub telemetry: Arc<Telemetry>,
+    /// How patient to be.
+    pub policy: DeliveryPolicy,
+    /// Woken when alerts were stored.
+    pub alerts_stored: Arc<Notify>,
+}
+
+impl Courier {
+    /// Sends alerts until `stop`.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), StoreError> {
+        loop {
+            let due = self.outbox.due(&self.name, self.clock.now_millis(), PAGE).await?;
+            for row in &due {
+                let outcome = tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    outcome = self.notifier.send(&row.alert) => outcome,
+                };
+                self.settle(row, outcome).await?;
+            }
+            self.telemetry.set_waiting(&self.name, self.outbox.num_waiting(&self.name).await?);
+            if due.len() < PAGE {
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    () = self.alerts_stored.notified() => {}
+                    () = tokio::time::sleep(self.policy.look_every) => {}
+                }
             }
         }
     }
-}
 
-async fn settle(
-    notifier: &str,
-    row: &OutboxRow,
-    outcome: Result<(), NotifyError>,
-    outbox: &dyn Outbox,
-    now_millis: i64,
-    telemetry: &Telemetry,
-    policy: DeliveryPolicy,
-) -> Result<(), StoreError> {
-    let id = row.alert.id.as_str();
-    let Err(error) = outcome else {
-        Delivery::Sent { id, notifier }.emit(telemetry);
-        return outbox.delivered(id, now_millis).await;
-    };
-    let why = error.to_string();
-    let attempts = row.attempts + 1;
-    let pause = match error.retry() {
-        Retry::Never => None,
-        _ if attempts >= policy.attempts_max => None,
-        Retry::Backoff => Some(pause(id, attempts, policy)),
-        Retry::After(pause) => Some(pause.min(policy.pause_max)),
-    };
-    match pause {
-        Some(pause) => {
-            Delivery::Failed { id, notifier, error: &why }.emit(telemetry);
-            outbox.postpone(id, now_millis + pause.as_millis() as i64, &why).await
-        }
-        None => {
-            Delivery::Dropped { id, notifier, error: &why }.emit(telemetry);
-            outbox.give_up(id, now_millis, &why).await
+    async fn settle(&self, row: &OutboxRow, outcome: Result<(), NotifyError>) -> Result<(), StoreError> {
+        let (id, notifier) = (row.alert.id.as_str(), self.name.as_str());
+        let now_millis = self.clock.now_millis();
+        let Err(error) = outcome else {
+            Delivery::Sent { id, notifier }.emit(&self.telemetry);
+            return self.outbox.delivered(id, now_millis).await;
+        };
+        let why = error.to_string();
+        let attempts = row.attempts + 1;
+        let pause = match error.retry() {
+            Retry::Never => None,
+            _ if attempts >= self.policy.attempts_max => None,
+            Retry::Backoff => Some(pause(id, attempts, self.policy)),
+            Retry::After(pause) => Some(pause.min(self.policy.pause_max)),
+        };
+        if let Some(pause) = pause {
+            Delivery::Failed { id, notifier, error: &why }.emit(&self.telemetry);
+            self.outbox.postpone(id, now_millis + pause.as_millis() as i64, &why).await
+        } else {
+            Delivery::Dropped { id, notifier, error: &why }.emit(&self.telemetry);
+            self.outbox.give_up(id, now_millis, &why).await
         }
     }
 }

@@ -6,9 +6,9 @@
 //! learn second; unusual scores become anomalies, anomalies incidents, incidents alert rows. Everything that
 //! changed, together with the positions it came from, is one [`Commit`]. The [`Store`] writes it in one
 //! transaction or refuses it. Only then is the source told that the records are safe. Alert rows wait in the
-//! outbox until [`deliver`] has sent them.
+//! outbox until a [`Courier`] has sent them.
 //!
-//! The engine touches no network, disk, clock or environment; [`run`] and [`deliver`] carry out what it
+//! The engine touches no network, disk, clock or environment; the [`Runner`] and the couriers carry out what it
 //! decides.
 
 mod clock;
@@ -27,7 +27,7 @@ mod telemetry;
 
 pub use clock::{AcceleratedClock, Clock, ManualClock, SystemClock};
 pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, RecordedInputKind, SlicesFrom};
-pub use deliver::{DeliveryPolicy, deliver};
+pub use deliver::{Courier, DeliveryPolicy};
 pub use engine::{Engine, EngineLimits};
 pub use frames::{BlobError, SHARD_SLICES, ShardFrame, StoredScore};
 pub use models::{Judging, Models};

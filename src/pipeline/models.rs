@@ -33,6 +33,11 @@ pub struct Judging {
 }
 
 impl Judging {
+    /// Every observation is judged, on its own scale.
+    pub fn plain(detector: DetectorConfig) -> Self {
+        Self { detector, min_weight: 0.0, min_mean_weight: 0.0, cube_root: false }
+    }
+
     /// The value as the detector sees it.
     fn scaled(&self, value: f64) -> f64 {
         if self.cube_root { value.max(0.0).sqrt() } else { value }

@@ -253,7 +253,7 @@ pub struct OutboxRow {
 
 /// Alerts between commit and delivery.
 #[async_trait]
-pub trait Outbox: Send + Sync {
+pub trait Outbox: Send + Sync + fmt::Debug {
     /// A notifier's alerts that are due at this time, oldest first.
     async fn due(&self, notifier: &str, now_millis: i64, limit: usize) -> Result<Vec<OutboxRow>, StoreError>;
     /// The alert was delivered.

@@ -45,6 +45,9 @@ pub struct Decoder {
     record_bytes_max: usize,
 }
 
+/// Called once for each row, with its fields or with why it has none.
+pub type Visit<'v, 'a> = &'v mut dyn FnMut(Result<&[Field<'a>], Reject>);
+
 /// The columns of a delimited format lack a field that a monitor needs.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the columns lack `{missing}`; they are: {}", columns.join(", "))]
@@ -83,12 +86,7 @@ impl Decoder {
     }
 
     /// Calls `visit` once for each row of the record, in order, with its fields or with why it has none.
-    pub fn decode<'a>(
-        &self,
-        payload: &'a [u8],
-        row: &mut Vec<Field<'a>>,
-        visit: &mut dyn FnMut(Result<&[Field<'a>], Reject>),
-    ) {
+    pub fn decode<'a>(&self, payload: &'a [u8], row: &mut Vec<Field<'a>>, visit: Visit<'_, 'a>) {
         if payload.len() > self.record_bytes_max {
             let detail = format!("the record is over the limit of {} bytes", self.record_bytes_max);
             return visit(Err(Reject::new(RejectReason::TooLarge, detail)));
@@ -125,12 +123,7 @@ impl Decoder {
         Ok(())
     }
 
-    fn decode_json<'a>(
-        &self,
-        payload: &'a [u8],
-        row: &mut Vec<Field<'a>>,
-        visit: &mut dyn FnMut(Result<&[Field<'a>], Reject>),
-    ) {
+    fn decode_json<'a>(&self, payload: &'a [u8], row: &mut Vec<Field<'a>>, visit: Visit<'_, 'a>) {
         let text = payload.trim_ascii();
         if text.first() == Some(&b'[') {
             let mut deserializer = serde_json::Deserializer::from_slice(text);
@@ -148,12 +141,7 @@ impl Decoder {
         }
     }
 
-    fn read_object<'a>(
-        &self,
-        text: &'a [u8],
-        row: &mut Vec<Field<'a>>,
-        visit: &mut dyn FnMut(Result<&[Field<'a>], Reject>),
-    ) {
+    fn read_object<'a>(&self, text: &'a [u8], row: &mut Vec<Field<'a>>, visit: Visit<'_, 'a>) {
         let mut deserializer = serde_json::Deserializer::from_slice(text);
         let outcome = self.paths.read(&mut deserializer, row);
         match outcome.and_then(|object| deserializer.end().map(|()| object)) {
@@ -200,7 +188,7 @@ fn split_cells(row: &[u8], delimiter: u8) -> Vec<Cow<'_, str>> {
 struct ArraySeed<'d, 'r, 'v, 'de> {
     decoder: &'d Decoder,
     row: &'r mut Vec<Field<'de>>,
-    visit: &'v mut dyn FnMut(Result<&[Field<'de>], Reject>),
+    visit: Visit<'v, 'de>,
 }
 
 struct RowSeed<'d, 'r, 'de> {

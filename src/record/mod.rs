@@ -15,7 +15,7 @@ mod rows;
 mod timestamp;
 
 pub use checkpoint::{Checkpoint, CheckpointDelta, Conflict, PartitionId, Position, SourceId};
-pub use decode::{Decoder, Format, FormatError};
+pub use decode::{Decoder, Format, FormatError, Visit};
 pub use filter::{Condition, Predicate, Scalar};
 pub use json::{Field, FieldPaths};
 pub use mapping::{Event, Input, InputKind, Inputs, Mapping, MappingError, MeasureInput, NO_VALUE};

@@ -110,7 +110,7 @@ fn text_millis(text: &str, zone: &TimeZone) -> Option<i64> {
 }
 
 fn local_millis(local: civil::DateTime, zone: &TimeZone) -> Option<i64> {
-    zone.to_timestamp(local).ok().map(|instant| instant.as_millisecond())
+    zone.to_timestamp(local).ok().map(Timestamp::as_millisecond)
 }
 
 fn pattern_millis(pattern: &str, text: &str, zone: &TimeZone) -> Result<i64, jiff::Error> {

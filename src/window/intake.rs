@@ -236,13 +236,12 @@ impl GroupTable {
         for (dimension, value) in leaf.iter().enumerate() {
             let known = self.values[dimension].len() as u32;
             let value = *self.values[dimension].entry(value.clone()).or_insert(known);
-            combination = match dimension {
-                0 => value,
-                _ => {
-                    let pairs = &mut self.pairs[dimension - 1];
-                    let known = pairs.len() as u32;
-                    *pairs.entry((combination, value)).or_insert(known)
-                }
+            combination = if dimension == 0 {
+                value
+            } else {
+                let pairs = &mut self.pairs[dimension - 1];
+                let known = pairs.len() as u32;
+                *pairs.entry((combination, value)).or_insert(known)
             };
         }
         debug_assert_eq!(combination as usize, self.leaves.len(), "combinations are numbered densely");

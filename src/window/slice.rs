@@ -13,11 +13,13 @@ pub struct SliceKey(pub Vec<Option<Box<str>>>);
 
 impl SliceKey {
     /// The part of a leaf's values that a roll-up level keeps.
+    #[must_use]
     pub fn project(leaf: &[Box<str>], kept: &[bool]) -> Self {
         Self(leaf.iter().zip(kept).map(|(value, kept)| kept.then(|| value.clone())).collect())
     }
 
     /// The `(other)` slice of the same roll-up level.
+    #[must_use]
     pub fn other(&self) -> Self {
         Self(self.0.iter().map(|value| value.as_ref().map(|_| OTHER.into())).collect())
     }
