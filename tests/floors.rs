@@ -24,8 +24,8 @@ const FLOORS: [(&str, u8); 13] = [
 ];
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("the entry can be read").path();
         if path.is_dir() {
             rust_files(&path, files);
         } else if path.extension().is_some_and(|ending| ending == "rs") {

@@ -61,7 +61,7 @@ fn run(lines: &BTreeMap<&str, Vec<String>>, sizes: &[usize], turns: &[usize], th
         let group: Vec<RecordBatch> = chosen.iter().filter_map(|index| queues[*index].next()).collect();
         queues.retain(|queue| queue.len() > 0);
         engine.ingest(group, 0).expect("batches fit");
-        if pick % 5 == 0 {
+        if pick.is_multiple_of(5) {
             results.take(engine.take_commit(true, 0).map(|(commit, _)| commit).as_ref());
         }
     }

@@ -189,6 +189,7 @@ pub(super) mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "windows hold readings that may be missing")]
     pub(in crate::anomaly) fn reading(expected: f64, actual: f64, severity: f64) -> Option<Reading> {
         Some(Reading { actual, score: Some(score(expected, actual, severity)) })
     }

@@ -231,7 +231,7 @@ mod tests {
         let mut text = "timestamp,value\n".to_owned();
         for minute in 0..10_000_i64 {
             let value = if (9_000..9_010).contains(&minute) { 900 } else { 100 + (minute * 7) % 13 };
-            text.push_str(&format!("{},{value}\n", minute * 60));
+            text += &format!("{},{value}\n", minute * 60);
         }
         let output = score(&text).unwrap();
         let severity = |line: usize| -> f64 {

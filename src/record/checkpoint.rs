@@ -224,30 +224,30 @@ impl CheckpointDelta {
 mod tests {
     use super::*;
 
-    fn delta(partition: &str, from: Position, to: Position) -> CheckpointDelta {
+    fn delta(partition: &str, from: &Position, to: u64) -> CheckpointDelta {
         let mut delta = CheckpointDelta::default();
-        delta.extend(&PartitionId::new(partition), &from, &to).unwrap();
+        delta.extend(&PartitionId::new(partition), from, &Position::at(to)).unwrap();
         delta
     }
 
     #[test]
     fn a_delta_fits_only_where_the_checkpoint_stands() {
         let mut checkpoint = Checkpoint::default();
-        checkpoint.apply(&delta("p", Position::Beginning, Position::at(7))).unwrap();
+        checkpoint.apply(&delta("p", &Position::Beginning, 7)).unwrap();
         let before = checkpoint.clone();
         for from in [Position::Beginning, Position::at(3), Position::at(9)] {
-            let conflict = checkpoint.apply(&delta("p", from.clone(), Position::at(12))).unwrap_err();
+            let conflict = checkpoint.apply(&delta("p", &from, 12)).unwrap_err();
             assert_eq!((conflict.stands_at, conflict.starts_at), (Position::at(7), from));
             assert_eq!(checkpoint, before);
         }
-        checkpoint.apply(&delta("p", Position::at(7), Position::at(12))).unwrap();
+        checkpoint.apply(&delta("p", &Position::at(7), 12)).unwrap();
         assert_eq!(checkpoint.position(&PartitionId::new("p")), Position::at(12));
     }
 
     #[test]
     fn one_bad_partition_refuses_the_whole_delta() {
         let mut checkpoint = Checkpoint::default();
-        let mut both = delta("a", Position::Beginning, Position::at(1));
+        let mut both = delta("a", &Position::Beginning, 1);
         both.extend(&PartitionId::new("b"), &Position::at(5), &Position::at(6)).unwrap();
         assert!(checkpoint.apply(&both).is_err());
         assert_eq!(checkpoint, Checkpoint::default());
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn batches_of_a_delta_must_follow_each_other() {
-        let mut delta = delta("p", Position::at(1), Position::at(4));
+        let mut delta = delta("p", &Position::at(1), 4);
         let partition = PartitionId::new("p");
         assert!(delta.extend(&partition, &Position::at(5), &Position::at(6)).is_err());
         delta.extend(&partition, &Position::at(4), &Position::at(6)).unwrap();
