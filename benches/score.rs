@@ -18,7 +18,9 @@ fn value(series: usize, minute: i64, level: f64) -> f64 {
     let phase = (minute % MINUTES_PER_DAY) as f64 / MINUTES_PER_DAY as f64;
     let seed = (minute as u64).wrapping_mul(6_364_136_223_846_793_005).wrapping_add(series as u64);
     let noise = (seed >> 33) as f64 / f64::from(1_u32 << 31) - 0.5;
-    (level * (1.0 + 0.6 * (phase * std::f64::consts::TAU).sin()) + noise * level.sqrt() * 3.4).max(0.0).round()
+    (level * (1.0 + 0.6 * (phase * std::f64::consts::TAU).sin()) + noise * level.sqrt() * 3.4)
+        .max(0.0)
+        .round()
 }
 
 /// Models that have learned two days, so that nothing is still warming up.
@@ -40,8 +42,7 @@ fn score_and_learn(bencher: Bencher<'_, '_>, series: usize) {
         minute += 1;
         let mut highest = 0.0_f64;
         for (index, model) in models.iter_mut().enumerate() {
-            let observation =
-                Observation::new(minute * 60, value(index, minute, 50.0), 50).expect("finite");
+            let observation = Observation::new(minute * 60, value(index, minute, 50.0), 50).expect("finite");
             let score = model.observe(&observation, LearnPolicy::Learn);
             highest = highest.max(score.map_or(0.0, |score| score.severity()));
         }

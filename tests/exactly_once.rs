@@ -163,7 +163,8 @@ impl Run {
     /// Asks politely and waits for the last commit.
     fn stop(&mut self) {
         let mut child = self.child.take().expect("running");
-        let asked = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
+        let asked =
+            Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
         assert!(asked.success());
         let status = child.wait().expect("a child of ours");
         assert!(status.success(), "{}", self.log());
@@ -238,7 +239,8 @@ struct Remains {
 }
 
 async fn remains(run: &Run) -> Remains {
-    let store = SqliteStore::open(&run.folder.join("tidewatch.db"), Durability::Normal).expect("the store opens");
+    let store =
+        SqliteStore::open(&run.folder.join("tidewatch.db"), Durability::Normal).expect("the store opens");
     let mut frames = BTreeMap::new();
     for monitor in ["file", "http"] {
         let range = HistoryRange { from_millis: i64::MIN, to_millis: i64::MAX, shard: None, limit: 100_000 };

@@ -6,8 +6,9 @@ mod support;
 use support::{Results, SHOP, assert_conserved, batch, engine};
 use tidewatch::{
     anomaly::{Incident, IncidentKind, IncidentState},
-    pipeline::{Commit, Engine, SourceState},
+    pipeline::{Commit, Engine, EngineLimits, SourceState, Store, restore},
     record::PartitionId,
+    store::SqliteStore,
 };
 use tidewatch_datasets::shop::{FaultPlan, Shop, ShopConfig};
 
@@ -131,6 +132,39 @@ fn events_after_a_close_by_the_clock_are_told_apart_and_counted() {
     let totals = assert_conserved(&bench.engine);
     assert_eq!(totals.events, lines.len() as u64);
     assert!(totals.after_close > 0, "{totals:?}");
+}
+
+/// A push source: while the service was down nobody could send, so the empty windows of that time are gaps
+/// and no outage of the shop.
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_absence_is_not_an_outage_of_the_shop() {
+    let lines = lines(8, 40.0);
+    let http = SHOP.replace("kind = \"file\"\n    path = \"unused.ndjson\"", "kind = \"http\"");
+    let store = SqliteStore::in_memory().expect("a store in memory");
+    let now = START + 8 * DAY;
+    let mut engine = restored(&store, &http, now).await;
+    engine.ingest(vec![batch("http", 0, &lines, false)], now).expect("the batch fits");
+    store.commit(&engine.take_commit(true, now).expect("windows closed").0).await.expect("stored");
+    // Six hours later the service starts again; events come from then on.
+    let later = now + 6 * 60 * MINUTE;
+    let mut engine = restored(&store, &http, later).await;
+    for minute in 0..3 {
+        engine.tick(later + minute * MINUTE, &SourceState::CaughtUp);
+    }
+    let commit = engine.take_commit(true, later).expect("the clock closed windows").0;
+    let monitor = commit.monitors.iter().flatten().next().expect("one monitor");
+    assert!(monitor.frames.len() > 60, "{} windows", monitor.frames.len());
+    let paging: Vec<&Incident> =
+        monitor.incidents.iter().filter(|incident| incident.kind == IncidentKind::Deviation).collect();
+    assert!(paging.iter().all(|incident| incident.opened_millis < now), "{paging:?}");
+}
+
+async fn restored(store: &SqliteStore, config: &str, now_millis: i64) -> Engine {
+    let source = support::source(config);
+    let limits = EngineLimits::default();
+    restore(store, source.id, source.decoder, source.monitors, true, limits, now_millis)
+        .await
+        .expect("what was stored can be restored")
 }
 
 #[test]

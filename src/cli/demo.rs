@@ -111,10 +111,10 @@ fn faults(live_millis: i64) -> Vec<Fault> {
         };
     let day = |day: i64| {
         [
-            fault(day, 40, 60, "views", &[("country", "DE")], FaultKind::Drop, -0.6),
-            fault(day, 190, 45, "views", &[("device", "mobile")], FaultKind::Rise, 1.5),
-            fault(day, 330, 20, "*", &[], FaultKind::Outage, -1.0),
-            fault(day, 480, 90, "orders", &[], FaultKind::PaymentStep, -0.8),
+            fault(day, 25, 60, "views", &[("country", "DE")], FaultKind::Drop, -0.6),
+            fault(day, 130, 45, "views", &[("device", "mobile")], FaultKind::Rise, 1.5),
+            fault(day, 250, 20, "*", &[], FaultKind::Outage, -1.0),
+            fault(day, 360, 90, "orders", &[], FaultKind::PaymentStep, -0.8),
             fault(day, 700, 60, "views", &[("country", "US"), ("device", "desktop")], FaultKind::Drop, -0.7),
         ]
     };

@@ -113,6 +113,13 @@ pub enum RecordedInputKind {
         /// The partition.
         partition: String,
     },
+    /// The service did not run, and nobody could send to it.
+    Away {
+        /// From then on.
+        from_millis: i64,
+        /// Until then.
+        to_millis: i64,
+    },
     /// Windows were closed by the clock.
     Clock {
         /// All that end at or before this.

@@ -117,8 +117,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Reads records of the journal again after a restart: they are stored already.
+    /// Reads records of the journal again after a restart: they are stored already. A source that others push
+    /// to could not be reached between the last of them and now, so that silence says nothing.
     pub fn replay_journal(&mut self, journal: Vec<RecordBatch>, now_millis: i64) {
+        let received_millis = journal.last().and_then(|batch| batch.received_millis);
         for batch in journal {
             let mut job = self.job(batch);
             job.run();
@@ -128,6 +130,21 @@ impl Engine {
         }
         self.pending = Pending::default();
         self.close_ready();
+        if self.journaled {
+            self.note_absence(received_millis, now_millis);
+        }
+    }
+
+    fn note_absence(&mut self, received_millis: Option<i64>, to_millis: i64) {
+        for monitor in &mut self.monitors {
+            let Some(from_millis) = monitor.saved_at_millis.max(received_millis) else { continue };
+            monitor.windows.set_away(from_millis, to_millis);
+            self.pending.inputs.push(RecordedInput {
+                monitor: monitor.spec.facts.monitor.clone(),
+                at: self.checkpoint.clone(),
+                kind: RecordedInputKind::Away { from_millis, to_millis },
+            });
+        }
     }
 
     /// Lets time pass: leaves silent partitions out, closes windows by the clock when all is silent and the
@@ -164,6 +181,9 @@ impl Engine {
                 monitor.windows.set_idle(&PartitionId::new(partition.as_str()));
             }
             RecordedInputKind::Spoke { .. } => {}
+            RecordedInputKind::Away { from_millis, to_millis } => {
+                monitor.windows.set_away(*from_millis, *to_millis);
+            }
             RecordedInputKind::Clock { through_millis } => {
                 monitor.close_through(*through_millis, threads);
             }
@@ -199,7 +219,9 @@ impl Engine {
             return None;
         }
         let pending = std::mem::take(&mut self.pending);
-        let monitors = full.then(|| self.monitors.iter_mut().map(Monitor::take_commit).collect::<Vec<_>>());
+        let monitors = full.then(|| {
+            self.monitors.iter_mut().map(|monitor| monitor.take_commit(now_millis)).collect::<Vec<_>>()
+        });
         let (inputs, kept_inputs) =
             if full { (pending.inputs, Vec::new()) } else { (Vec::new(), pending.inputs) };
         self.pending.inputs = kept_inputs;

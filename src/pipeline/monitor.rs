@@ -126,6 +126,8 @@ pub struct Monitor {
     pub(super) totals: Totals,
     pub(super) samples: Vec<RejectSample>,
     pending: Pending,
+    /// Wall clock of the commit this monitor was restored from.
+    pub(super) saved_at_millis: Option<i64>,
 }
 
 /// Results since the last full commit.
@@ -148,6 +150,7 @@ struct Saved {
     book: IncidentBook,
     totals: Totals,
     samples: Vec<RejectSample>,
+    at_millis: i64,
 }
 
 impl Monitor {
@@ -161,6 +164,7 @@ impl Monitor {
             totals: Totals::default(),
             samples: Vec::new(),
             pending: Pending::default(),
+            saved_at_millis: None,
             spec,
         }
     }
@@ -187,6 +191,7 @@ impl Monitor {
             totals: saved.totals,
             samples: saved.samples,
             pending,
+            saved_at_millis: Some(saved.at_millis),
             spec,
         }))
     }
@@ -298,7 +303,7 @@ impl Monitor {
     }
 
     /// Takes everything since the last full commit.
-    pub(super) fn take_commit(&mut self) -> MonitorCommit {
+    pub(super) fn take_commit(&mut self, at_millis: i64) -> MonitorCommit {
         let pending = std::mem::take(&mut self.pending);
         let slices = self.windows.registry().keys();
         let new_slices =
@@ -312,6 +317,7 @@ impl Monitor {
             book: self.book.clone(),
             totals: self.totals.clone(),
             samples: self.samples.clone(),
+            at_millis,
         };
         MonitorCommit {
             monitor: self.spec.facts.monitor.clone(),

@@ -26,6 +26,19 @@ pub struct SliceRow {
     pub cells: Vec<Option<Cell>>,
 }
 
+impl Frame {
+    /// A window of which nothing is known.
+    pub(super) fn gap(spec: &WindowSpec, registry: &SliceRegistry, start_millis: i64) -> Self {
+        let row = SliceRow { events: 0, cells: vec![None; spec.measures.len()] };
+        Self {
+            start_millis,
+            end_millis: spec.grid.end_of(start_millis),
+            slices: vec![row; registry.len()],
+            refused_slices: 0,
+        }
+    }
+}
+
 /// Events and aggregates of one slice while a window is combined.
 type Total = (u64, Vec<Aggregate>);
 

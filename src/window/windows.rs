@@ -22,8 +22,13 @@ pub struct Windows {
     registry: SliceRegistry,
     /// Start of the next window to close; `None` before the first event.
     next_start: Option<i64>,
+    /// Spans of wall-clock time in which nobody could reach us.
+    away: Vec<(i64, i64)>,
     skipped: u64,
 }
+
+/// Spans of absence that are remembered; older ones lie behind every window that is still to close.
+const AWAY_KEPT: usize = 8;
 
 /// Everything about open windows that must survive a restart. The registry is stored apart.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -31,6 +36,7 @@ pub struct SavedWindows {
     next_start: Option<i64>,
     watermarks: Watermarks,
     intakes: Vec<(PartitionId, PartitionClock, Vec<PartialFrame>)>,
+    away: Vec<(i64, i64)>,
 }
 
 impl Windows {
@@ -42,6 +48,7 @@ impl Windows {
             watermarks: Watermarks::default(),
             registry: SliceRegistry::default(),
             next_start: None,
+            away: Vec::new(),
             skipped: 0,
         }
     }
@@ -60,6 +67,7 @@ impl Windows {
             watermarks: saved.watermarks,
             registry: SliceRegistry::from_keys(slices),
             next_start,
+            away: saved.away,
             skipped: 0,
         }
     }
@@ -68,6 +76,7 @@ impl Windows {
     pub fn save(&self) -> SavedWindows {
         SavedWindows {
             next_start: self.next_start,
+            away: self.away.clone(),
             watermarks: self.watermarks.clone(),
             intakes: self
                 .intakes
@@ -126,6 +135,14 @@ impl Windows {
         self.watermarks.partition(partition).set_ended();
     }
 
+    /// Nobody could reach us from `from_millis` to `to_millis`: an empty window in that span says nothing and
+    /// closes as a gap, not as zeros.
+    pub fn set_away(&mut self, from_millis: i64, to_millis: i64) {
+        self.away.push((from_millis, to_millis));
+        let surplus = self.away.len().saturating_sub(AWAY_KEPT);
+        self.away.drain(..surplus);
+    }
+
     /// How far windows may close by the records alone; everything once all partitions have ended.
     pub fn ready_through(&self) -> Option<i64> {
         if self.watermarks.all_ended() {
@@ -153,6 +170,9 @@ impl Windows {
         let partials: Vec<PartialFrame> =
             self.intakes.values_mut().filter_map(|intake| intake.close(start, end)).collect();
         self.next_start = Some(end);
+        if partials.is_empty() && self.away.iter().any(|(from, to)| *from < end && start < *to) {
+            return Some(Frame::gap(&self.spec, &self.registry, start));
+        }
         Some(combine::combine(&self.spec, &mut self.registry, start, partials))
     }
 
@@ -333,6 +353,18 @@ mod tests {
         stopped.windows = Windows::restore(spec, postcard::from_bytes(&saved).unwrap(), slices);
         stopped.feed("p", &events[2..]);
         assert_eq!(straight.close_ready(), stopped.close_ready());
+    }
+
+    #[test]
+    fn an_empty_window_while_we_were_away_is_a_gap() {
+        let mut bench = Bench::new(100);
+        bench.feed("p", &[(10, "DE", 4.0)]);
+        bench.windows.set_away(70_000, 200_000);
+        bench.feed("p", &[(200, "DE", 1.0), (400, "DE", 1.0)]);
+        let frames = bench.close_ready();
+        let gaps: Vec<bool> =
+            frames.iter().map(|frame| frame.slices[0].cells.iter().all(Option::is_none)).collect();
+        assert_eq!(gaps, [false, true, true, false, false, false]);
     }
 
     #[test]

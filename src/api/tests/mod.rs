@@ -236,5 +236,5 @@ fn shop() -> (Decoder, MonitorSpec) {
         no_data_after_millis: HOUR,
         retention_millis: None,
     };
-    (Decoder::new(Format::Json, paths, 1 << 20), spec)
+    (Decoder::new(Format::Json, paths, 16 << 20), spec)
 }
