@@ -62,6 +62,7 @@ impl Receiver {
         url
     }
 
+    #[expect(clippy::unused_async, reason = "handlers are async")]
     async fn take(State(receiver): State<Self>, headers: HeaderMap, body: Bytes) -> StatusCode {
         let mut requests = receiver.requests.lock().expect("no panic holds it");
         *requests += 1;

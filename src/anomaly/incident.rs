@@ -1,15 +1,11 @@
-//! Incidents: anomalies of one monitor that overlap in time.
-//!
-//! While an incident is open, every new anomaly of its class joins it; it closes when the last of its
-//! anomalies has. Anomalies that never reached page severity 60 make incidents of their own, which are
-//! listed and never page. Ids count up per monitor, so the same records give the same ids in every run.
+//! One incident: what belongs to it, how severe it was, and its sentence.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tidewatch_detectors::Side;
 
-use super::{Alert, Anomaly, MonitorFacts, SeverityTrack, WindowView, alert, alert::Told, explain, words};
+use super::{Anomaly, MonitorFacts, SeverityTrack, WindowView, alert::Told, explain, words};
 
 /// What kind of trouble an incident is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -118,118 +114,11 @@ impl Incident {
     }
 }
 
-/// The open incidents of a monitor and the number of the next one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct IncidentBook {
-    open: BTreeMap<IncidentKind, OpenIncident>,
-    num_opened: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct OpenIncident {
-    incident: Incident,
-    /// Series whose anomalies are still open.
-    active: BTreeSet<usize>,
-    /// Every series that took part.
-    seen: BTreeSet<usize>,
-}
-
-/// What one window did to incidents.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Updates {
-    /// Incidents opened, changed or closed, as they stand now.
-    pub incidents: Vec<Incident>,
-    /// Alerts to send.
-    pub alerts: Vec<Alert>,
-}
-
-impl IncidentBook {
-    /// The open incidents.
-    pub fn open(&self) -> impl Iterator<Item = &Incident> {
-        self.open.values().map(|open| &open.incident)
-    }
-
-    /// Takes the anomalies that a window changed and closed.
-    pub fn update(&mut self, view: &WindowView<'_>, changed: &[Anomaly], closed: &[Anomaly]) -> Updates {
-        let (page, minor): (Vec<_>, Vec<_>) = changed.iter().partition(|anomaly| anomaly.is_page());
-        let mut updates = Updates::default();
-        for (kind, joining) in [(IncidentKind::Deviation, page), (IncidentKind::Minor, minor)] {
-            if !joining.is_empty() {
-                self.join(kind, view, &joining);
-            }
-            let Some(open) = self.open.get_mut(&kind) else { continue };
-            if kind == IncidentKind::Minor {
-                // An anomaly that grew up lives on in the paging incident.
-                for grown in changed.iter().filter(|anomaly| anomaly.is_page()) {
-                    open.active.remove(&grown.series);
-                }
-            }
-            for over in closed {
-                open.active.remove(&over.series);
-            }
-            if open.active.is_empty() {
-                open.incident.close();
-            } else if joining.is_empty() {
-                continue;
-            }
-            if kind == IncidentKind::Deviation {
-                let rules = &view.facts.rules;
-                alert::tell(
-                    &mut open.incident,
-                    rules,
-                    view.num_judged(),
-                    view.end_millis,
-                    &mut updates.alerts,
-                );
-            }
-            updates.incidents.push(open.incident.clone());
-        }
-        self.open.retain(|_, open| !open.incident.is_closed());
-        updates
-    }
-
-    /// Opens the incident for a source that cannot be read, once.
-    pub fn source_lost(
-        &mut self,
-        facts: &MonitorFacts,
-        since_millis: i64,
-        at_millis: i64,
-        why: &str,
-    ) -> Updates {
-        let mut updates = Updates::default();
-        if self.open.contains_key(&IncidentKind::NoData) {
-            return updates;
-        }
-        let mut incident = self.next(IncidentKind::NoData, &facts.monitor, since_millis);
-        // Certain, not a statement about rarity: every rule tells it.
-        incident.severity = SeverityTrack::starting(100.0);
-        incident.page_log10_rate = f64::NEG_INFINITY;
-        incident.until_millis = at_millis;
-        let since = words::local_time(since_millis, &facts.zone);
-        incident.summary = format!("No data for {} since {since}: {why}", facts.monitor);
-        alert::tell(&mut incident, &facts.rules, 1, at_millis, &mut updates.alerts);
-        updates.incidents.push(incident.clone());
-        let open = OpenIncident { incident, active: BTreeSet::new(), seen: BTreeSet::new() };
-        self.open.insert(IncidentKind::NoData, open);
-        updates
-    }
-
-    /// Closes the incident of [`IncidentBook::source_lost`], if one is open.
-    pub fn source_back(&mut self, facts: &MonitorFacts, at_millis: i64) -> Updates {
-        let mut updates = Updates::default();
-        if let Some(mut open) = self.open.remove(&IncidentKind::NoData) {
-            open.incident.until_millis = at_millis;
-            open.incident.close();
-            alert::tell(&mut open.incident, &facts.rules, 1, at_millis, &mut updates.alerts);
-            updates.incidents.push(open.incident);
-        }
-        updates
-    }
-
-    fn next(&mut self, kind: IncidentKind, monitor: &str, opened_millis: i64) -> Incident {
-        self.num_opened += 1;
-        Incident {
-            id: format!("{monitor}-{}", self.num_opened),
+impl Incident {
+    /// An incident that holds nothing yet.
+    pub(super) fn open(id: String, kind: IncidentKind, monitor: &str, opened_millis: i64) -> Self {
+        Self {
+            id,
             monitor: monitor.to_owned(),
             kind,
             state: IncidentState::Open,
@@ -253,30 +142,14 @@ impl IncidentBook {
         }
     }
 
-    fn join(&mut self, kind: IncidentKind, view: &WindowView<'_>, joining: &[&Anomaly]) {
-        let severity = joining.iter().map(|anomaly| anomaly.severity.last).fold(0.0, f64::max);
-        if !self.open.contains_key(&kind) {
-            let opened_millis =
-                joining.iter().map(|anomaly| anomaly.opened_millis).min().unwrap_or(view.start_millis);
-            let mut incident = self.next(kind, &view.facts.monitor, opened_millis);
-            incident.severity = SeverityTrack::starting(severity);
-            self.open.insert(kind, OpenIncident { incident, active: BTreeSet::new(), seen: BTreeSet::new() });
-        }
-        let open = self.open.get_mut(&kind).expect("inserted above");
-        open.active.extend(joining.iter().map(|anomaly| anomaly.series));
-        open.seen.extend(joining.iter().map(|anomaly| anomaly.series));
-        open.incident.num_members = open.seen.len();
-        open.incident.take(view, severity, joining);
-    }
-}
-
-impl Incident {
-    fn close(&mut self) {
+    /// It ended with its last anomalous window.
+    pub(super) fn close(&mut self) {
         self.state = IncidentState::Closed;
         self.closed_millis = Some(self.until_millis);
     }
 
-    fn take(&mut self, view: &WindowView<'_>, severity: f64, joining: &[&Anomaly]) {
+    /// Takes in the anomalies of a window, whose highest page severity is `severity`.
+    pub(super) fn take(&mut self, view: &WindowView<'_>, severity: f64, joining: &[&Anomaly]) {
         self.severity.update(severity);
         self.until_millis = view.end_millis;
         let rarest = joining.iter().map(|anomaly| anomaly.page_log10_rate).fold(f64::INFINITY, f64::min);
@@ -349,115 +222,4 @@ fn place(slice: &BTreeMap<String, String>) -> String {
     }
     let values: Vec<String> = slice.iter().map(|(name, value)| format!("{name} {value}")).collect();
     format!("in {} ", values.join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        anomaly::{
-            AlertKind, AlertRule, AnomalyTracker, Reading, Threshold,
-            merge::tests::{facts, reading},
-        },
-        window::SliceKey,
-    };
-
-    struct Bench {
-        facts: MonitorFacts,
-        tracker: AnomalyTracker,
-        book: IncidentBook,
-        window: i64,
-    }
-
-    impl Bench {
-        fn new() -> Self {
-            let mut facts = facts(&["orders"]);
-            let threshold = Threshold::Severity(70.0);
-            facts.rules = vec![AlertRule { threshold, to: vec!["mail".to_owned()] }];
-            Self { facts, tracker: AnomalyTracker::default(), book: IncidentBook::default(), window: 0 }
-        }
-
-        /// One window over the slices everything, DE, FR.
-        fn window(&mut self, readings: [Option<Reading>; 3]) -> Updates {
-            let slices = [None, Some("DE"), Some("FR")].map(|value| SliceKey(vec![value.map(Into::into)]));
-            let start_millis = self.window * 60_000;
-            self.window += 1;
-            let view = WindowView {
-                facts: &self.facts,
-                slices: &slices,
-                readings: &readings,
-                start_millis,
-                end_millis: start_millis + 60_000,
-            };
-            let (changed, closed) = self.tracker.update(&view);
-            self.book.update(&view, &changed, &closed)
-        }
-
-        fn calm(&mut self) -> Updates {
-            self.window([reading(100.0, 100.0, 10.0), reading(60.0, 60.0, 10.0), reading(40.0, 40.0, 10.0)])
-        }
-    }
-
-    #[test]
-    fn one_incident_opens_escalates_closes_and_names_the_slice() {
-        let mut bench = Bench::new();
-        let drop = |severity| {
-            [reading(100.0, 60.0, severity), reading(60.0, 20.0, severity + 2.0), reading(40.0, 40.0, 5.0)]
-        };
-        let opened = bench.window(drop(72.0));
-        let incident = &opened.incidents[0];
-        assert_eq!(incident.id, "shop-1");
-        assert_eq!(incident.slice["country"], "DE");
-        assert_eq!(
-            incident.summary,
-            "orders 67 % below expected in country DE since Thu 01 Jan 00:00 (20 instead of 60)"
-        );
-        assert_eq!(opened.alerts[0].id, "shop-1:0:1:opened:mail");
-        assert!(bench.window(drop(74.0)).alerts.is_empty());
-        assert_eq!(bench.window(drop(85.0)).alerts[0].kind, AlertKind::Escalated);
-        assert!(bench.calm().incidents.is_empty());
-        bench.calm();
-        let closed = bench.calm();
-        assert_eq!(closed.alerts[0].kind, AlertKind::Closed);
-        let incident = &closed.incidents[0];
-        assert_eq!((incident.closed_millis, incident.severity.peak.round()), (Some(180_000), 87.0));
-        assert_eq!(incident.impact.as_ref().unwrap().value, -120.0);
-        assert_eq!(bench.window(drop(72.0)).incidents[0].id, "shop-2");
-    }
-
-    #[test]
-    fn below_the_threshold_an_incident_is_listed_and_nobody_told() {
-        let mut bench = Bench::new();
-        let updates = bench.window([reading(100.0, 80.0, 64.0), None, None]);
-        assert_eq!((updates.incidents.len(), updates.alerts.len()), (1, 0));
-        for _ in 0..2 {
-            bench.calm();
-        }
-        let closed = bench.calm();
-        assert_eq!((closed.incidents.len(), closed.alerts.len()), (1, 0));
-    }
-
-    #[test]
-    fn a_lost_source_is_told_once_and_closed_when_it_is_back() {
-        let mut bench = Bench::new();
-        let facts = bench.facts.clone();
-        let lost = bench.book.source_lost(&facts, 0, 90_000, "connection refused");
-        assert_eq!(lost.incidents[0].kind, IncidentKind::NoData);
-        assert_eq!(lost.alerts.len(), 1);
-        assert_eq!(bench.book.source_lost(&facts, 0, 120_000, "still"), Updates::default());
-        let back = bench.book.source_back(&facts, 150_000);
-        assert_eq!(
-            (back.incidents[0].closed_millis, back.alerts[0].kind),
-            (Some(150_000), AlertKind::Closed)
-        );
-        assert_eq!(bench.book.source_back(&facts, 160_000), Updates::default());
-    }
-
-    #[test]
-    fn a_budget_is_shared_by_all_series() {
-        let budget = Threshold::Budget { per_week: 1.0 };
-        assert!(budget.passes(-2.1, 100));
-        assert!(!budget.passes(-1.9, 100));
-        assert!(Threshold::Severity(70.0).passes(-0.1, 100));
-    }
 }

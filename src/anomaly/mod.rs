@@ -4,6 +4,7 @@
 //! Nothing here knows a store, a notifier or the wall clock.
 
 mod alert;
+mod book;
 mod explain;
 mod incident;
 mod merge;
@@ -12,10 +13,9 @@ mod wire;
 mod words;
 
 pub use alert::{Alert, AlertKind, AlertRule, Threshold};
+pub use book::{IncidentBook, Updates};
 pub use explain::Explanation;
-pub use incident::{
-    Impact, Incident, IncidentBook, IncidentKind, IncidentState, MEMBERS_KEPT, Member, Updates,
-};
+pub use incident::{Impact, Incident, IncidentKind, IncidentState, MEMBERS_KEPT, Member};
 pub use merge::{Anomaly, AnomalyTracker, MINOR_RECORDED_FROM, PAGE_RECORDED_FROM, SeverityTrack};
 pub use view::{MeasureFacts, MonitorFacts, Reading, WindowView};
 pub use wire::{ImpactWire, IncidentWire, MemberWire, SeverityWire, rfc3339};

@@ -241,6 +241,7 @@ mod tests {
         Decoder::new(format, paths, 1000)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "rows are compared with rejects")]
     fn row(a: &str, b: &str) -> Result<Vec<String>, RejectReason> {
         Ok(vec![a.to_owned(), b.to_owned()])
     }

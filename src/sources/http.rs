@@ -186,7 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_and_a_repeated_key_are_refused() {
-        let (_source, intake) = HttpSource::new(&Checkpoint::default(), 1, Arc::new(ManualClock::at(7)));
+        let (source, intake) = HttpSource::new(&Checkpoint::default(), 1, Arc::new(ManualClock::at(7)));
         let first = tokio::spawn({
             let intake = intake.clone();
             async move { intake.take(Bytes::from("x"), Some("key".into())).await }
@@ -195,7 +195,7 @@ mod tests {
         let again = intake.take(Bytes::from("x"), Some("key".into())).await;
         assert_eq!(again.unwrap_err(), HttpIntakeError::InFlight);
         assert_eq!(intake.take(Bytes::from("x"), None).await.unwrap_err(), HttpIntakeError::Behind);
-        drop(_source);
+        drop(source);
         assert_eq!(first.await.unwrap().unwrap_err(), HttpIntakeError::Stopping);
     }
 }
