@@ -3,13 +3,15 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::prelude::*;
 use support::{Results, SHOP, assert_conserved, batches, engine};
 use tidewatch::{
-    pipeline::{RecordedInput, SourceState},
-    record::{PartitionId, RecordBatch},
+    backtest::backtest,
+    pipeline::{EngineLimits, History, HistoryRange, RecordedInput, SourceState, StatusBoard, SystemClock},
+    record::{Checkpoint, PartitionId, RecordBatch},
+    sources::{FileSource, FileSourceConfig},
 };
 use tidewatch_datasets::shop::{Fault, FaultKind, FaultPlan, Shop, ShopConfig};
 
@@ -89,6 +91,49 @@ fn any_batching_interleaving_and_thread_count_give_the_same_bits() {
             Ok(())
         })
         .unwrap();
+}
+
+/// The backtest, which reads files, commits to a store and restarts from it, says what the engine alone says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backtest_of_the_same_records_gives_the_same_bits() {
+    let lines = partitions();
+    let straight = run(&lines, &[500], &[0, 1, 2], 1);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (partition, lines) in &lines {
+        std::fs::write(folder.path().join(partition), lines.join("\n")).expect("a temporary file");
+    }
+    let source = support::source(SHOP);
+    let files = FileSourceConfig {
+        paths: vec![format!("{}/*", folder.path().display())],
+        format: source.format,
+        record_bytes_max: source.record_bytes_max,
+        speed: None,
+    };
+    let files = FileSource::new(files, &Checkpoint::default()).expect("the files are there");
+    let found = backtest(
+        Box::new(files),
+        source.decoder,
+        source.monitors[0].clone(),
+        EngineLimits { threads: 2, ..EngineLimits::default() },
+        Arc::new(SystemClock),
+        StatusBoard::default(),
+    )
+    .await
+    .expect("the backtest runs");
+    let range = HistoryRange { from_millis: i64::MIN, to_millis: i64::MAX, shard: None, limit: 100_000 };
+    let blobs = found.store.frames("shop", range).await.expect("frames can be read");
+    let frames: BTreeMap<(i64, usize), Vec<u8>> =
+        blobs.into_iter().map(|blob| ((blob.start_millis, blob.shard), blob.bytes)).collect();
+    assert!(frames == straight.frames, "windows and scores are the same bits");
+    let incidents: BTreeMap<String, String> = found
+        .incidents
+        .iter()
+        .map(|incident| (incident.id.clone(), serde_json::to_string(incident).expect("plain data")))
+        .collect();
+    assert_eq!(incidents, straight.incidents);
+    let summary = found.summary;
+    assert_eq!((summary.rejected, summary.late), (2, 1));
+    assert_eq!(summary.records_in, lines.values().map(|lines| lines.len() as u64).sum::<u64>());
 }
 
 /// A live run in which partitions fall silent and the clock closes windows; then its replay from records and

@@ -26,6 +26,9 @@ struct OpenIncident {
     seen: BTreeSet<usize>,
 }
 
+/// Below every threshold, and still a number that JSON can hold.
+const CERTAIN_LOG10_RATE: f64 = -300.0;
+
 /// What one window did to incidents.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Updates {
@@ -95,7 +98,7 @@ impl IncidentBook {
         let mut incident = self.next(IncidentKind::NoData, &facts.monitor, since_millis);
         // Certain, not a statement about rarity: every rule tells it.
         incident.severity = SeverityTrack::starting(100.0);
-        incident.page_log10_rate = f64::NEG_INFINITY;
+        incident.page_log10_rate = CERTAIN_LOG10_RATE;
         incident.until_millis = at_millis;
         let since = words::local_time(since_millis, &facts.zone);
         incident.summary = format!("No data for {} since {since}: {why}", facts.monitor);
@@ -234,6 +237,8 @@ mod tests {
         assert_eq!(lost.incidents[0].kind, IncidentKind::NoData);
         assert_eq!(lost.alerts.len(), 1);
         assert_eq!(bench.book.source_lost(&facts, 0, 120_000, "still"), Updates::default());
+        let stored = serde_json::to_string(&lost.incidents[0]).unwrap();
+        assert_eq!(serde_json::from_str::<Incident>(&stored).unwrap(), lost.incidents[0]);
         let back = bench.book.source_back(&facts, 150_000);
         assert_eq!(
             (back.incidents[0].closed_millis, back.alerts[0].kind),

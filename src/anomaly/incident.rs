@@ -127,7 +127,7 @@ impl Incident {
             until_millis: opened_millis,
             severity: SeverityTrack::starting(0.0),
             minor_peak: 0.0,
-            page_log10_rate: f64::INFINITY,
+            page_log10_rate: f64::MAX,
             measure: String::new(),
             side: None,
             slice: BTreeMap::new(),

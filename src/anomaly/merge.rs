@@ -91,7 +91,7 @@ impl Anomaly {
             until_millis: view.end_millis,
             severity: SeverityTrack::starting(score.severity()),
             minor_peak: 0.0,
-            page_log10_rate: f64::INFINITY,
+            page_log10_rate: f64::MAX,
             expected: 0.0,
             actual: 0.0,
             lower: 0.0,
