@@ -22,6 +22,8 @@ pub struct RunPolicy {
     pub commit_every: Duration,
     /// Or after this many records, which bounds what a restart reads again.
     pub commit_records_max: usize,
+    /// Or after so much was put into the journal, which a restart reads again as well.
+    pub journal_bytes_max: usize,
     /// Or after this many closed windows, which bounds memory while catching up.
     pub commit_windows_max: usize,
     /// How often time passes.
@@ -35,6 +37,7 @@ impl Default for RunPolicy {
         Self {
             commit_every: Duration::from_millis(500),
             commit_records_max: 1_000_000,
+            journal_bytes_max: 64 << 20,
             commit_windows_max: 1_000,
             tick_every: Duration::from_secs(1),
             pause_max: Duration::from_secs(30),
@@ -117,6 +120,8 @@ struct Progress {
     unreachable: Option<String>,
     lag_millis: Option<i64>,
     num_records: u64,
+    /// Payload bytes since the last full commit.
+    bytes_since_full: usize,
     told: Vec<Totals>,
 }
 
@@ -131,6 +136,7 @@ impl Runner {
             unreachable: None,
             lag_millis: None,
             num_records: 0,
+            bytes_since_full: 0,
             told: self.engine.monitors().iter().map(|monitor| monitor.totals.clone()).collect(),
         };
         self.engine.await_partitions(&self.source.partitions(), now);
@@ -167,6 +173,7 @@ impl Runner {
         progress.unreachable = None;
         progress.lag_millis = batch.lag_millis;
         progress.num_records += batch.records.len() as u64;
+        progress.bytes_since_full += batch.payload_bytes();
         BatchRead {
             source: self.source_id.as_str(),
             num_records: batch.records.len(),
@@ -223,7 +230,9 @@ impl Runner {
         if let Some(dead_letters) = self.dead_letters.as_mut().filter(|_| !rejects.is_empty()) {
             dead_letters.keep(&rejects).await.map_err(|error| fail(&self.source_id, error))?;
         }
-        let full = full || self.engine.num_pending_records() >= self.policy.commit_records_max;
+        let full = full
+            || self.engine.num_pending_records() >= self.policy.commit_records_max
+            || !self.source.can_replay() && progress.bytes_since_full >= self.policy.journal_bytes_max;
         if let Some((commit, receipts)) = self.engine.take_commit(full, self.clock.now_millis()) {
             let started = tokio::time::Instant::now();
             let (store, telemetry) = (Arc::clone(&self.store), Arc::clone(&self.telemetry));
@@ -231,6 +240,9 @@ impl Runner {
                 .await
                 .map_err(|error| fail(&self.source_id, error))?;
             let full = commit.monitors.is_some();
+            if full {
+                progress.bytes_since_full = 0;
+            }
             CommitStored { source: self.source_id.as_str(), full, took: started.elapsed() }
                 .emit(&self.telemetry);
             let acknowledged = self.source.acknowledge(self.engine.checkpoint(), receipts).await;
