@@ -24,6 +24,23 @@ pub enum ValueKind {
     /// Decided from the first two days of data.
     #[default]
     Learned,
+    /// Numbers of single events such as orders, of which there may be few: counts that know closing hours.
+    Events,
+    /// Sums of what single events are worth: money, units. One event may be worth a hundred others, so alarms
+    /// are kept to a budget, and closing hours are known.
+    Amounts,
+}
+
+impl ValueKind {
+    /// Whether the values are never negative whole numbers, declared so.
+    pub(crate) fn is_declared_count(self) -> bool {
+        matches!(self, Self::Count | Self::Events)
+    }
+
+    /// Whether the values are made of single events, with hours in which none come.
+    pub(crate) fn is_lumpy(self) -> bool {
+        matches!(self, Self::Events | Self::Amounts)
+    }
 }
 
 /// Settings of the seasonal detector for one series.

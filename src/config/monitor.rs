@@ -120,9 +120,9 @@ fn measures(
 fn judging(measure: &CheckedMeasure, width: WindowWidth) -> Judging {
     let (kind, min_weight, min_mean_weight) = match measure.kind {
         MeasureKind::Aggregate(AggregateKind::Count | AggregateKind::Distinct) => {
-            (ValueKind::Count, 0.0, min_mean_events(width))
+            (ValueKind::Events, 0.0, min_mean_events(width))
         }
-        MeasureKind::Aggregate(AggregateKind::Sum) => (ValueKind::Continuous, 0.0, MIN_MEAN_SUMMANDS),
+        MeasureKind::Aggregate(AggregateKind::Sum) => (ValueKind::Amounts, 0.0, MIN_MEAN_SUMMANDS),
         MeasureKind::Aggregate(AggregateKind::Min | AggregateKind::Max) => (ValueKind::Continuous, 1.0, 0.0),
         MeasureKind::Aggregate(AggregateKind::Average | AggregateKind::Quantile(_)) => {
             (ValueKind::Continuous, MIN_NUMBERS, 0.0)
@@ -131,8 +131,8 @@ fn judging(measure: &CheckedMeasure, width: WindowWidth) -> Judging {
     };
     let config = SeasonalConfig::new(width.seconds() as u32, kind, measure.direction)
         .expect("window widths are within the detector's range");
-    let cube_root = measure.kind == MeasureKind::Aggregate(AggregateKind::Sum);
-    Judging { detector: DetectorConfig::Seasonal(config), min_weight, min_mean_weight, cube_root }
+    let root_scale = measure.kind == MeasureKind::Aggregate(AggregateKind::Sum);
+    Judging { detector: DetectorConfig::Seasonal(config), min_weight, min_mean_weight, root_scale }
 }
 
 fn min_mean_events(width: WindowWidth) -> f64 {

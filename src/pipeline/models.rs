@@ -28,8 +28,9 @@ pub struct Judging {
     /// A series whose windows rest on less than this in the mean is learned but not judged: one event more
     /// or less is its ordinary life, and the slices above it see what matters.
     pub min_mean_weight: f64,
-    /// Sums of amounts are judged on the scale of their cube roots, where one large order is no outlier.
-    pub cube_root: bool,
+    /// Sums of amounts are judged on the scale of their square roots, as counts are: between the plain scale,
+    /// where one large order hides the next, and the logarithm, where no order is large.
+    pub root_scale: bool,
 }
 
 impl Judging {
@@ -40,12 +41,12 @@ impl Judging {
 
     /// The value as the detector sees it.
     fn scaled(&self, value: f64) -> f64 {
-        if self.cube_root { value.max(0.0).sqrt() } else { value }
+        if self.root_scale { value.max(0.0).sqrt() } else { value }
     }
 
     /// The detector's words in the measure's own unit.
     fn unscaled(&self, mut score: Score) -> Score {
-        if self.cube_root {
+        if self.root_scale {
             for value in [&mut score.expected, &mut score.lower, &mut score.upper] {
                 *value = value.powi(2);
             }

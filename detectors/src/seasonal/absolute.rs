@@ -2,17 +2,39 @@
 //!
 //! What is rare for the count noise of a quiet hour may still be invisible in the week's picture; a page needs
 //! both. Three fading mean squares per page comparison make the scale: against the reference, against the
-//! profile, and a slow one with a wide clip that holds the scale up where nearly all values are zero.
+//! profile, and a slow one with a wide clip that holds the scale up where nearly all values are zero. On lumpy
+//! series an hour counts as much as it is expected to bring: closed nights would halve the scale otherwise.
 
 use serde::{Deserialize, Serialize};
 
 use super::cadence::{Cadence, pace};
-use super::contrast::{PAGE_CONTRASTS, Reading};
+use super::baseline::Expectation;
+use super::contrast::{PAGE_CONTRASTS, Reading, slot};
+use super::window::Windows;
 
 /// Weight of the residual against the profile in the scale: (4.5 / 7)².
 const PROFILE_WEIGHT: f64 = (4.5 / 7.0) * (4.5 / 7.0);
 /// Updates before clipping begins.
 const UNCLIPPED: u64 = 200;
+/// An observation counts at most as this many; far above the peak of any profile worth the name.
+const MOST_WEIGHT: f64 = 10.0;
+/// How many observations the windows of the page comparisons hold.
+const LENGTHS: [f64; PAGE_CONTRASTS] = [1.0, 2.0, 4.0];
+
+/// How much each page comparison's residual counts in the typical one.
+pub(super) fn weights(
+    windows: &Windows,
+    expectation: &Expectation,
+    cadence: &Cadence,
+) -> [f64; PAGE_CONTRASTS] {
+    if !cadence.lumpy {
+        return [1.0; PAGE_CONTRASTS];
+    }
+    std::array::from_fn(|index| {
+        let usual = (expectation.slow_level * LENGTHS[index]).max(1e-12);
+        (windows.expected[slot(index)] / usual).min(MOST_WEIGHT)
+    })
+}
 
 /// Typical residuals of the page comparisons, and the share of values that are exactly zero.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,8 +81,13 @@ impl Absolute {
         self.zero_share = zero_share;
     }
 
-    /// Learns the residuals of the page comparisons.
-    pub(super) fn learn(&mut self, readings: &[Reading], cadence: &Cadence) {
+    /// Learns the residuals of the page comparisons, each with its weight.
+    pub(super) fn learn(
+        &mut self,
+        readings: &[Reading],
+        weights: [f64; PAGE_CONTRASTS],
+        cadence: &Cadence,
+    ) {
         for (index, reading) in readings.iter().take(PAGE_CONTRASTS).enumerate() {
             if !reading.spoke {
                 continue;
@@ -70,8 +97,8 @@ impl Absolute {
             }
             let clip = self.updates >= UNCLIPPED;
             let count = self.updates as f64 + 5.0;
-            let typical_rate = pace(cadence.typical_rate, count);
-            let outer_rate = pace(cadence.outer_rate, count);
+            let typical_rate = (weights[index] * pace(cadence.typical_rate, count)).min(1.0);
+            let outer_rate = (weights[index] * pace(cadence.outer_rate, count)).min(1.0);
             let local = reading.local_residual * reading.local_residual;
             let profile = reading.profile_residual * reading.profile_residual;
             track(&mut self.local[index], local, clip, 64.0, typical_rate);
@@ -115,10 +142,10 @@ mod tests {
             }; PAGE_CONTRASTS]
         };
         for _ in 0..5_000 {
-            absolute.learn(&reading(2.0), &cadence);
+            absolute.learn(&reading(2.0), [1.0; PAGE_CONTRASTS], &cadence);
         }
         let before = absolute.scale(0, 0.0);
-        absolute.learn(&reading(1e6), &cadence);
+        absolute.learn(&reading(1e6), [1.0; PAGE_CONTRASTS], &cadence);
         assert!(absolute.scale(0, 0.0) < 1.02 * before);
     }
 }

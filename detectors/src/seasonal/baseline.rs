@@ -12,6 +12,8 @@ use super::{MAX_MEAN, Mode};
 
 pub(super) const DAILY_KNOTS: usize = 96;
 pub(super) const WEEKLY_KNOTS: usize = 168;
+const KNOTS_PER_WEEKDAY: usize = WEEKLY_KNOTS / 7;
+const SECONDS_PER_WEEK: f64 = 604_800.0;
 const BINS: usize = 8;
 const MAX_PROFILE: f64 = 1e30;
 
@@ -42,6 +44,16 @@ pub(super) struct Expectation {
     pub(super) profile: f64,
     /// Dispersion in this part of the profile.
     pub(super) dispersion: f64,
+    pub(super) shape: Shape,
+    bin: usize,
+    bin_share: f64,
+    fast_level: f64,
+    pub(super) slow_level: f64,
+}
+
+/// The profiles at one civil time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
     /// Relative variance of the daily and of the weekly profile.
     pub(super) daily_error: f64,
     pub(super) weekly_error: f64,
@@ -49,10 +61,12 @@ pub(super) struct Expectation {
     weekly_ratio: f64,
     daily: Place,
     weekly: Place,
-    bin: usize,
-    bin_share: f64,
-    fast_level: f64,
-    pub(super) slow_level: f64,
+}
+
+impl Shape {
+    fn profile(&self) -> f64 {
+        (self.daily_ratio * self.weekly_ratio).min(MAX_PROFILE)
+    }
 }
 
 impl Baseline {
@@ -74,11 +88,6 @@ impl Baseline {
     /// The expectation at `civil_seconds`; the first value ever, `x`, stands in for the level.
     #[inline]
     pub(super) fn expect(&self, civil_seconds: i64, x: f64, cadence: &Cadence, mode: Mode) -> Expectation {
-        let day_fraction = civil_seconds.rem_euclid(86_400) as f64 / 86_400.0;
-        let weekday = (civil_seconds.div_euclid(86_400) + 3).rem_euclid(7) as f64;
-        let daily = Place::of::<DAILY_KNOTS>(day_fraction * DAILY_KNOTS as f64 - 0.5);
-        let weekly = Place::of::<WEEKLY_KNOTS>((weekday + day_fraction) * 24.0 - 0.5);
-
         let first = self.learned < 1;
         let fast_level = if first { x.max(1e-9) } else { self.fast_level };
         let slow_level = if first { x.max(1e-9) } else { self.slow_level };
@@ -86,6 +95,40 @@ impl Baseline {
         let floor = self.dispersion.max(mode.least_dispersion());
         let relative_variance = if self.learned > 5 { (floor.max(1e-9) / level).min(25.0) } else { 0.3 };
 
+        let shape = self.shape(civil_seconds, level, relative_variance, cadence);
+        let profile = shape.profile();
+        let mean = (fast_level * profile).clamp(1e-12, MAX_MEAN);
+        let (bin, bin_share) = bin_of(profile);
+        let dispersion = self.dispersion_in(bin, bin_share, floor);
+        let mut variance = dispersion.max(mode.least_dispersion()).max(1e-12) * mean;
+        if cadence.lumpy {
+            let step = (SECONDS_PER_WEEK / cadence.points_per_week) as i64;
+            let jitter = [civil_seconds.saturating_sub(step), civil_seconds.saturating_add(step)]
+                .map(|time| (self.shape(time, level, relative_variance, cadence).profile() - profile).abs());
+            let jitter = (fast_level * jitter[0].max(jitter[1])).min(MAX_MEAN);
+            variance += jitter * jitter;
+        }
+        Expectation {
+            mean,
+            variance,
+            deviation: variance.sqrt(),
+            profile,
+            dispersion,
+            shape,
+            bin,
+            bin_share,
+            fast_level,
+            slow_level,
+        }
+    }
+
+    /// The profiles at `civil_seconds`. Lumpy series know which days of the week are closed from the whole day,
+    /// where one hour of one weekday would take months to tell 0 from few.
+    fn shape(&self, civil_seconds: i64, level: f64, relative_variance: f64, cadence: &Cadence) -> Shape {
+        let day_fraction = civil_seconds.rem_euclid(86_400) as f64 / 86_400.0;
+        let weekday = (civil_seconds.div_euclid(86_400) + 3).rem_euclid(7) as f64;
+        let daily = Place::of::<DAILY_KNOTS>(day_fraction * DAILY_KNOTS as f64 - 0.5);
+        let weekly = Place::of::<WEEKLY_KNOTS>((weekday + day_fraction) * 24.0 - 0.5);
         let (daily_ratio, daily_error) = if cadence.has_daily_profile {
             let shrink = (relative_variance + 0.1 * cadence.points_per_daily_knot.min(3.0)) * level;
             let (ratio, doubt) = self.daily.read(daily, shrink);
@@ -94,31 +137,12 @@ impl Baseline {
             (1.0, 0.0)
         };
         let shrink = (relative_variance / 0.16 + 0.1 * cadence.points_per_weekly_knot) * level;
-        let (weekly_ratio, doubt) = self.weekly.read(weekly, shrink);
-        let weekly_error = 0.16 * doubt;
-
-        let profile = (daily_ratio * weekly_ratio).min(MAX_PROFILE);
-        let mean = (fast_level * profile).clamp(1e-12, MAX_MEAN);
-        let (bin, bin_share) = bin_of(profile);
-        let dispersion = self.dispersion_in(bin, bin_share, floor);
-        let variance = dispersion.max(mode.least_dispersion()).max(1e-12) * mean;
-        Expectation {
-            mean,
-            variance,
-            deviation: variance.sqrt(),
-            profile,
-            dispersion,
-            daily_error,
-            weekly_error,
-            daily_ratio,
-            weekly_ratio,
-            daily,
-            weekly,
-            bin,
-            bin_share,
-            fast_level,
-            slow_level,
-        }
+        let (weekly_ratio, doubt) = if cadence.lumpy {
+            self.weekly.read_grouped(weekly, shrink, KNOTS_PER_WEEKDAY)
+        } else {
+            self.weekly.read(weekly, shrink)
+        };
+        Shape { daily_error, weekly_error: 0.16 * doubt, daily_ratio, weekly_ratio, daily, weekly }
     }
 
     fn dispersion_in(&self, bin: usize, share: f64, floor: f64) -> f64 {
@@ -156,12 +180,12 @@ impl Baseline {
         let level = self.fast_level;
         if learned > cadence.daily_from {
             if cadence.has_daily_profile {
-                let promised = level * expected.weekly_ratio;
-                self.daily.learn(expected.daily, cadence.daily_knot_rate, weight, x, promised);
+                let promised = level * expected.shape.weekly_ratio;
+                self.daily.learn(expected.shape.daily, cadence.daily_knot_rate, weight, x, promised);
             }
             if learned > cadence.weekly_from {
-                let promised = level * expected.daily_ratio;
-                self.weekly.learn(expected.weekly, cadence.weekly_knot_rate, weight, x, promised);
+                let promised = level * expected.shape.daily_ratio;
+                self.weekly.learn(expected.shape.weekly, cadence.weekly_knot_rate, weight, x, promised);
             }
         }
 

@@ -8,6 +8,7 @@
 //! day there is no daily profile. Below a minute the formulas are simply continued.
 
 use super::baseline::{DAILY_KNOTS, WEEKLY_KNOTS};
+use crate::config::{SeasonalConfig, ValueKind};
 
 /// Everything the detector derives from the interval. "Points" are observations.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +44,13 @@ pub(super) struct Cadence {
     pub(super) shift_after: f64,
     pub(super) q10_decay: f64,
     pub(super) q30_decay: f64,
+    /// What one alarm adds to the rarity rule, and what every observation takes away: they balance at the
+    /// number of alarms a week and side that a series is granted.
+    pub(super) rarity_step: f64,
     pub(super) rarity_decay: f64,
+
+    /// The values are made of single events, with hours in which none come.
+    pub(super) lumpy: bool,
 }
 
 /// Share of news per observation for a half-life in observations.
@@ -59,8 +66,24 @@ pub(super) fn pace(rate: f64, count: f64) -> f64 {
 impl Cadence {
     const SECONDS_PER_DAY: f64 = 86_400.0;
     const POINTS_PER_WEEK_AT_ONE_MINUTE: f64 = 10_080.0;
-    /// Step of the rarity rule; see `rate`.
-    pub(super) const RARITY_STEP: f64 = 0.03;
+    const RARITY_STEP: f64 = 0.03;
+    /// Alarms a week and side at which sums of amounts balance. Severity 70 promises at most half a one; half
+    /// of that is left to what is wrong in truth, which spends from the same budget.
+    const AMOUNTS_BUDGET: f64 = 0.25;
+    /// An alarm on a sum lifts its thresholds by a tenth: a tail heavier than assumed is learned within ten
+    /// alarms, and a single real event is forgotten within four weeks.
+    const AMOUNTS_STEP: f64 = 0.1;
+
+    /// The constants for a series of this interval and kind.
+    pub(super) fn of(config: &SeasonalConfig) -> Self {
+        let mut cadence = Self::new(config.interval_seconds);
+        cadence.lumpy = config.kind.is_lumpy();
+        if config.kind == ValueKind::Amounts {
+            cadence.rarity_step = Self::AMOUNTS_STEP;
+            cadence.rarity_decay = Self::AMOUNTS_STEP * Self::AMOUNTS_BUDGET / cadence.points_per_week;
+        }
+        cadence
+    }
 
     pub(super) fn new(interval_seconds: u32) -> Self {
         let per_day = Self::SECONDS_PER_DAY / f64::from(interval_seconds.clamp(10, 86_400));
@@ -99,7 +122,9 @@ impl Cadence {
             shift_after: (0.5 * per_day).max(4.0),
             q10_decay: (-0.05 * 10.0 * scale / per_week).exp(),
             q30_decay: (-0.05 * 30.0 * scale / per_week).exp(),
+            rarity_step: Self::RARITY_STEP,
             rarity_decay: Self::RARITY_STEP * 12.0 * scale.sqrt() / per_week,
+            lumpy: false,
         }
     }
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::absolute::{Absolute, zero_richness};
+use super::absolute::{Absolute, weights, zero_richness};
 use super::band::band;
 use super::baseline::{Baseline, Expectation};
 use super::cadence::Cadence;
@@ -26,6 +26,8 @@ const PAGE_REASON_LOG10_RATE: f64 = 0.5;
 /// Minor rates from here on have severity 0.
 const QUIET_LOG10_RATE: f64 = 3.5;
 const LEAST_LOG10_RATE: f64 = -300.0;
+/// Share of zeros from which a lumpy series is taken to have closing hours.
+const OFTEN_ZERO: f64 = 0.2;
 
 /// Everything a series has taught the detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,7 +103,10 @@ impl Core {
             zero_richness,
             page_only: !mode.count && zero_richness > 0.5,
             weeks: (learned + 1.0) / cadence.points_per_week,
-            silence_ln_rate: self.silence.ln_rate(clock, learned, expectation.slow_level, cadence),
+            silence_ln_rate: self.silence.ln_rate(clock, learned, expectation.slow_level, cadence).filter(|_| {
+                // Which hours are closed takes two weeks to see.
+                !cadence.lumpy || zero_share < OFTEN_ZERO || learned >= 2.0 * cadence.points_per_week
+            }),
         }
         .judge();
 
@@ -148,7 +153,8 @@ impl Core {
                     calibration.learn(reading, alarm_ran, cadence);
                 }
             }
-            self.absolute.learn(&step.readings[..PAGE_CONTRASTS], cadence);
+            let weights = weights(&step.windows, &step.expectation, cadence);
+            self.absolute.learn(&step.readings[..PAGE_CONTRASTS], weights, cadence);
         }
         self.silence.learn_run(step.x, self.baseline.learned as f64, alarm_ran, cadence);
     }

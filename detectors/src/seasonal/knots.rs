@@ -43,6 +43,29 @@ impl<const N: usize> Knots<N> {
         (ratio, shrink / (left * promised + right * next_promised + shrink))
     }
 
+    /// As [`Self::read`], with knots shrunk towards the ratio of the group of `size` knots they belong to, which
+    /// itself is shrunk towards 1.
+    pub(super) fn read_grouped(&self, place: Place, shrink: f64, size: usize) -> (f64, f64) {
+        let left_group = self.group_ratio(place.left / size, shrink, size);
+        let right_group = if place.left / size == place.right / size {
+            left_group
+        } else {
+            self.group_ratio(place.right / size, shrink, size)
+        };
+        let ([came, promised], [next_came, next_promised]) = (self.sums[place.left], self.sums[place.right]);
+        let (left, right) = (1.0 - place.share, place.share);
+        let ratio = left * (came + shrink * left_group) / (promised + shrink)
+            + right * (next_came + shrink * right_group) / (next_promised + shrink);
+        (ratio, shrink / (left * promised + right * next_promised + shrink))
+    }
+
+    fn group_ratio(&self, group: usize, shrink: f64, size: usize) -> f64 {
+        let knots = &self.sums[group * size..(group + 1) * size];
+        let [came, promised] =
+            knots.iter().fold([0.0; 2], |[came, promised], knot| [came + knot[0], promised + knot[1]]);
+        (came + shrink) / (promised + shrink)
+    }
+
     /// Adds what `came` where `promised` was due, with `weight`; a full hit forgets a share of `rate`.
     pub(super) fn learn(&mut self, place: Place, rate: f64, weight: f64, came: f64, promised: f64) {
         for (knot, share) in [(place.left, 1.0 - place.share), (place.right, place.share)] {
@@ -83,6 +106,18 @@ mod tests {
     #[test]
     fn an_empty_profile_is_flat_and_says_it_knows_nothing() {
         assert_eq!(Knots::<4>::new().read(Place::of::<4>(1.5), 2.0), (1.0, 1.0));
+    }
+
+    #[test]
+    fn a_knot_that_knows_little_follows_its_group() {
+        let mut knots = Knots::<4>::new();
+        for _ in 0..100 {
+            knots.learn(Place::of::<4>(0.0), 0.0, 1.0, 0.0, 1.0);
+        }
+        let (ratio, _) = knots.read_grouped(Place::of::<4>(1.0), 2.0, 2);
+        assert!(ratio < 0.02, "{ratio}");
+        assert_eq!(knots.read_grouped(Place::of::<4>(2.0), 2.0, 2), (1.0, 1.0));
+        assert_eq!(knots.read(Place::of::<4>(1.0), 2.0), (1.0, 1.0));
     }
 
     #[test]

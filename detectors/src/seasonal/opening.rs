@@ -58,7 +58,7 @@ impl Findings {
 impl Opening {
     /// The opening of a series of this kind; a declared count has nothing to find out.
     pub(super) fn of(kind: ValueKind) -> Option<Self> {
-        (kind != ValueKind::Count).then_some(Self {
+        (!kind.is_declared_count()).then_some(Self {
             points: Vec::new(),
             found: Findings { whole: true, range: None },
             assumed: None,
@@ -67,7 +67,7 @@ impl Opening {
 
     /// What the values are taken for before the first one came.
     pub(super) fn first_mode(kind: ValueKind) -> Mode {
-        Mode { count: kind != ValueKind::Continuous, offset: 0.0 }
+        Mode { count: kind.is_declared_count() || kind == ValueKind::Learned, offset: 0.0 }
     }
 
     pub(super) fn points(&self) -> &[Point] {

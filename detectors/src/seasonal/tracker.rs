@@ -121,7 +121,7 @@ impl Tracker {
         let Some(cluster) = closed else { return };
         let before = sighting.quantiles;
         if pages && cluster.least_ln_rate < LN_HALF {
-            self.quantiles.rarity = (before.rarity + Cadence::RARITY_STEP).min(MOST_RARITY);
+            self.quantiles.rarity = (before.rarity + cadence.rarity_step).min(MOST_RARITY);
         }
         if cluster.peak > settled_q10 {
             self.quantiles.q10 = (before.q10 * STEP_UP).min(MOST_Q10);
