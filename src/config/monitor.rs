@@ -20,7 +20,7 @@ use crate::{
 
 /// A mean or quantile of fewer numbers than this says nothing about the shop.
 const MIN_NUMBERS: f64 = 10.0;
-/// Nor does a ratio over a smaller denominator.
+/// Nor does a ratio over a smaller denominator, or with less above the line than `MIN_NUMBERS`.
 const MIN_DENOMINATOR: f64 = 30.0;
 /// A count with fewer events per day in the mean is too thin to be judged by itself.
 const MIN_EVENTS_PER_DAY: f64 = 20.0;
@@ -131,8 +131,14 @@ fn judging(measure: &CheckedMeasure, width: WindowWidth) -> Judging {
     };
     let config = SeasonalConfig::new(width.seconds() as u32, kind, measure.direction)
         .expect("window widths are within the detector's range");
-    let root_scale = measure.kind == MeasureKind::Aggregate(AggregateKind::Sum);
-    Judging { detector: DetectorConfig::Seasonal(config), min_weight, min_mean_weight, root_scale }
+    let is_ratio = matches!(measure.kind, MeasureKind::Ratio { .. });
+    Judging {
+        detector: DetectorConfig::Seasonal(config),
+        min_weight,
+        min_mean_weight,
+        min_numerator: if is_ratio { MIN_NUMBERS } else { 0.0 },
+        root_scale: measure.kind == MeasureKind::Aggregate(AggregateKind::Sum),
+    }
 }
 
 fn min_mean_events(width: WindowWidth) -> f64 {

@@ -28,6 +28,9 @@ pub struct Judging {
     /// A series whose windows rest on less than this in the mean is learned but not judged: one event more
     /// or less is its ordinary life, and the slices above it see what matters.
     pub min_mean_weight: f64,
+    /// A ratio is judged where, at its mean so far, at least this would stand above the line: of thirty views
+    /// that make one order, two orders are no news.
+    pub min_numerator: f64,
     /// Sums of amounts are judged on the scale of their square roots, as counts are: between the plain scale,
     /// where one large order hides the next, and the logarithm, where no order is large.
     pub root_scale: bool,
@@ -36,7 +39,7 @@ pub struct Judging {
 impl Judging {
     /// Every observation is judged, on its own scale.
     pub fn plain(detector: DetectorConfig) -> Self {
-        Self { detector, min_weight: 0.0, min_mean_weight: 0.0, cube_root: false }
+        Self { detector, min_weight: 0.0, min_mean_weight: 0.0, min_numerator: 0.0, root_scale: false }
     }
 
     /// The value as the detector sees it.
@@ -48,7 +51,7 @@ impl Judging {
     fn unscaled(&self, mut score: Score) -> Score {
         if self.root_scale {
             for value in [&mut score.expected, &mut score.lower, &mut score.upper] {
-                *value = value.powi(2);
+                *value = value.max(0.0).powi(2);
             }
         }
         score
@@ -63,6 +66,8 @@ const WEIGHT_HALF_LIFE_WINDOWS: f64 = 500.0;
 struct SeriesState {
     model: Option<Model>,
     mean_weight: f64,
+    /// Mean of value x weight: a ratio's numerator.
+    mean_numerator: f64,
     num_windows: u32,
 }
 
@@ -240,11 +245,8 @@ impl SeriesState {
         events: u64,
         civil_seconds: i64,
     ) -> Option<Reading> {
-        let weight = cell.map_or(0.0, |cell| cell.weight);
-        let thin = self.mean_weight < judging.min_mean_weight;
-        self.num_windows = self.num_windows.saturating_add(1);
-        let rate = (1.0 / f64::from(self.num_windows)).max(1.0 - (-1.0 / WEIGHT_HALF_LIFE_WINDOWS).exp2());
-        self.mean_weight += rate * (weight - self.mean_weight);
+        let thin = self.is_thin(judging, cell);
+        self.weigh(cell);
         let cell = cell?;
         let mut score = None;
         if cell.weight >= judging.min_weight
@@ -255,6 +257,22 @@ impl SeriesState {
             score = score.map(|score| judging.unscaled(score));
         }
         Some(Reading { actual: cell.value, score })
+    }
+
+    /// Whether what the series rests on, or this window, is too little to judge by.
+    fn is_thin(&self, judging: &Judging, cell: Option<Cell>) -> bool {
+        let Some(cell) = cell else { return true };
+        let mean_ratio = if self.mean_weight > 0.0 { self.mean_numerator / self.mean_weight } else { 0.0 };
+        self.mean_weight < judging.min_mean_weight
+            || judging.min_numerator > 0.0 && cell.weight * mean_ratio < judging.min_numerator
+    }
+
+    fn weigh(&mut self, cell: Option<Cell>) {
+        let (weight, numerator) = cell.map_or((0.0, 0.0), |cell| (cell.weight, cell.value * cell.weight));
+        self.num_windows = self.num_windows.saturating_add(1);
+        let rate = (1.0 / f64::from(self.num_windows)).max(1.0 - (-1.0 / WEIGHT_HALF_LIFE_WINDOWS).exp2());
+        self.mean_weight += rate * (weight - self.mean_weight);
+        self.mean_numerator += rate * (numerator - self.mean_numerator);
     }
 }
 

@@ -7,8 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cadence::{Cadence, pace};
 use super::baseline::Expectation;
+use super::cadence::{Cadence, pace};
 use super::contrast::{PAGE_CONTRASTS, Reading, slot};
 use super::window::Windows;
 
@@ -82,12 +82,7 @@ impl Absolute {
     }
 
     /// Learns the residuals of the page comparisons, each with its weight.
-    pub(super) fn learn(
-        &mut self,
-        readings: &[Reading],
-        weights: [f64; PAGE_CONTRASTS],
-        cadence: &Cadence,
-    ) {
+    pub(super) fn learn(&mut self, readings: &[Reading], weights: [f64; PAGE_CONTRASTS], cadence: &Cadence) {
         for (index, reading) in readings.iter().take(PAGE_CONTRASTS).enumerate() {
             if !reading.spoke {
                 continue;

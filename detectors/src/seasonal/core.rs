@@ -103,10 +103,12 @@ impl Core {
             zero_richness,
             page_only: !mode.count && zero_richness > 0.5,
             weeks: (learned + 1.0) / cadence.points_per_week,
-            silence_ln_rate: self.silence.ln_rate(clock, learned, expectation.slow_level, cadence).filter(|_| {
-                // Which hours are closed takes two weeks to see.
-                !cadence.lumpy || zero_share < OFTEN_ZERO || learned >= 2.0 * cadence.points_per_week
-            }),
+            silence_ln_rate: self.silence.ln_rate(clock, learned, expectation.slow_level, cadence).filter(
+                |_| {
+                    // Which hours are closed takes two weeks to see.
+                    !cadence.lumpy || zero_share < OFTEN_ZERO || learned >= 2.0 * cadence.points_per_week
+                },
+            ),
         }
         .judge();
 
