@@ -206,23 +206,25 @@ fn check_online_names_each_part_that_cannot_be_used() {
     let hook = format!("\n[notifiers.hook]\nkind = \"webhook\"\nurl = \"http://{nobody}/t0ken\"\n");
     let config = write_config(folder.path(), &(ORDERS_CONFIG.to_owned() + &hook));
     let check = || finish(&mut tidewatch(["check", "--online", "--config", &config]));
-    let line = |said: &Said, word: &str| {
-        said.stdout.lines().find(|line| line.contains(word)).unwrap_or_default().to_owned()
+    let verdict = |said: &Said, part: &str| {
+        let verdicts =
+            said.stdout.lines().filter(|line| line.starts_with("ok ") || line.starts_with("FAILED "));
+        verdicts.into_iter().find(|line| line.contains(part)).unwrap_or_default().to_owned()
     };
 
     let said = check();
     assert_refused(&said, 1, &["1 parts cannot be used"]);
-    assert!(line(&said, "notifier hook").starts_with("ok"), "{said:?}");
-    let source = line(&said, "source archive");
+    assert!(verdict(&said, "notifier hook").starts_with("ok"), "{said:?}");
+    let source = verdict(&said, "source archive");
     assert!(source.starts_with("FAILED") && source.contains("`quantity`"), "{said:?}");
 
     drop(free);
     std::fs::write(folder.path().join("orders.csv"), ORDERS).unwrap();
     let said = check();
     assert_refused(&said, 1, &["1 parts cannot be used"]);
-    assert!(line(&said, "notifier hook").starts_with("FAILED"), "{said:?}");
+    assert!(verdict(&said, "notifier hook").starts_with("FAILED"), "{said:?}");
     for part in ["listen on", "store", "source archive"] {
-        assert!(line(&said, part).starts_with("ok"), "{part}: {said:?}");
+        assert!(verdict(&said, part).starts_with("ok"), "{part}: {said:?}");
     }
     assert!(!format!("{said:?}").contains("t0ken"), "{said:?}");
     assert!(!said.stdout.contains("the configuration is valid"), "{said:?}");
@@ -376,7 +378,9 @@ fn a_backtest_finds_the_simulated_faults_and_writes_the_contract() {
             num_rises += 1;
             let incident = incident.unwrap_or_else(|| panic!("not found: {fault}"));
             assert!(peak(incident) >= 70.0, "{incident}");
-            assert_eq!((&incident["direction"], &incident["measure"]), (&"rise".into(), &"views".into()));
+            assert_eq!(incident["direction"], "rise", "{incident}");
+            // More views bring more carts, which may stand out more.
+            assert!(matches!(incident["measure"].as_str(), Some("views" | "carts")), "{incident}");
         }
     }
     assert!(num_outages >= 2 && num_rises >= 3, "the seed was chosen for its faults: {truth}");

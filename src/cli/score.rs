@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 
 use super::Exit;
 use crate::{
-    backtest::{ScoreOptions, score_series},
+    backtest::{ScoreError, ScoreOptions, score_series},
     config::parse_duration,
 };
 
@@ -50,6 +50,9 @@ pub(super) fn score(arguments: &ScoreArguments) -> anyhow::Result<()> {
         zone,
         interval_seconds: arguments.interval.map(|interval| interval.as_secs() as u32),
     };
+    if let Some(missing) = arguments.files.iter().find(|path| !path.exists()) {
+        return Err(Exit::Usage(format!("no file `{}`", missing.display())).into());
+    }
     std::fs::create_dir_all(&arguments.out)
         .with_context(|| format!("could not make folder `{}`", arguments.out.display()))?;
     let bar = ProgressBar::new(arguments.files.len() as u64);
@@ -69,7 +72,11 @@ fn score_file(path: &Path, out: &Path, options: &ScoreOptions) -> anyhow::Result
         None => (name, Box::new(file)),
     };
     let stem = stem.strip_suffix(".csv").unwrap_or(stem);
-    let rows = score_series(input, options)?;
+    let rows = score_series(input, options).map_err(|error| match error {
+        // A wrong --timestamp or --value.
+        ScoreError::NoColumn { .. } => Exit::Usage(error.to_string()).into(),
+        error => anyhow::Error::from(error),
+    })?;
     rows.write_csv(BufWriter::new(File::create(out.join(format!("{stem}.csv")))?))?;
     Ok(())
 }
