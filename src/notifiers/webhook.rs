@@ -29,19 +29,19 @@ use crate::{
 /// Bytes of an answer that are kept for the error message.
 const ANSWER_KEPT_BYTES: usize = 300;
 
-/// Posts alerts to one URL.
-#[derive(Debug)]
+/// Shorter parts of a URL are no secrets.
+const TOKEN_CHARS_MIN: usize = 6;
+
+/// Posts alerts to one URL. Both the URL, which may hold a token, and the secret stay out of every message.
 pub struct Webhook {
     client: Client,
     url: String,
-    secret: Option<Secret>,
+    secret: Option<Vec<u8>>,
 }
 
-struct Secret(Vec<u8>);
-
-impl std::fmt::Debug for Secret {
+impl std::fmt::Debug for Webhook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
+        f.debug_struct("Webhook").finish_non_exhaustive()
     }
 }
 
@@ -68,7 +68,7 @@ impl Webhook {
             .user_agent(concat!("tidewatch/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| WebhookError(error.to_string()))?;
-        let secret = secret.map(|secret| Secret(secret.as_bytes().to_vec()));
+        let secret = secret.map(|secret| secret.as_bytes().to_vec());
         Ok(Self { client, url: url.to_owned(), secret })
     }
 }
@@ -91,10 +91,10 @@ impl Notifier for Webhook {
             .header("X-Tidewatch-Alert", &alert.id)
             .header("X-Tidewatch-Timestamp", &timestamp);
         if let Some(secret) = &self.secret {
-            request = request.header("X-Tidewatch-Signature", sign(&secret.0, &timestamp, &body));
+            request = request.header("X-Tidewatch-Signature", sign(secret, &timestamp, &body));
         }
         let response = request.body(body).send().await.map_err(|error| unreachable(&error))?;
-        judge(response).await
+        judge(response, &self.url).await
     }
 }
 
@@ -122,7 +122,7 @@ fn unreachable(error: &reqwest::Error) -> NotifyError {
     NotifyError::Unavailable(format!("{what}: {cause}"))
 }
 
-async fn judge(response: Response) -> Result<(), NotifyError> {
+async fn judge(response: Response, url: &str) -> Result<(), NotifyError> {
     let status = response.status();
     if status.is_success() {
         return Ok(());
@@ -130,7 +130,7 @@ async fn judge(response: Response) -> Result<(), NotifyError> {
     let pause =
         response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let date = response.headers().get(header::DATE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let answer = response.text().await.unwrap_or_default();
+    let answer = without_url(&response.text().await.unwrap_or_default(), url);
     let why = format!("answered {status}: {}", answer.chars().take(ANSWER_KEPT_BYTES).collect::<String>());
     let passing = status.is_server_error()
         || matches!(
@@ -142,6 +142,13 @@ async fn judge(response: Response) -> Result<(), NotifyError> {
         Some(after) => Err(NotifyError::Throttled { after, why }),
         None => Err(NotifyError::Unavailable(why)),
     }
+}
+
+/// An answer without the parts of the URL: many servers repeat the path of a request that they refuse.
+fn without_url(answer: &str, url: &str) -> String {
+    url.split(['/', '?', '&', '=', '#', '@', ':'])
+        .filter(|part| part.len() >= TOKEN_CHARS_MIN)
+        .fold(answer.to_owned(), |answer, part| answer.replace(part, "***"))
 }
 
 /// `Retry-After` in seconds, or as a date against the answer's own `Date`.

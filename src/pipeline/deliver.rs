@@ -1,9 +1,9 @@
-//! From the outbox to a notifier: at least once, in order of waiting, with bounded retries.
+//! From the outbox to a notifier: at least once, each incident in order, with bounded retries.
 //!
 //! One task per notifier, so that one that is down does not hold up another. A crash between sending and
 //! noting it sends the alert again with the same id; receivers drop repetitions by that id.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,15 @@ impl Default for DeliveryPolicy {
 /// Alerts taken from the outbox at a time.
 const PAGE: usize = 50;
 
+/// What became of one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Settled {
+    /// Sent or given up.
+    ForGood,
+    /// To be tried again.
+    Postponed,
+}
+
 /// Carries the alerts of one notifier.
 #[derive(Debug)]
 pub struct Courier {
@@ -63,12 +72,19 @@ impl Courier {
     pub async fn run(self, stop: CancellationToken) -> Result<(), StoreError> {
         loop {
             let due = self.outbox.due(&self.name, self.clock.now_millis(), PAGE).await?;
+            let mut held_up = BTreeSet::new();
             for row in &due {
+                let incident = row.alert.incident.id.as_str();
+                if held_up.contains(incident) {
+                    continue;
+                }
                 let outcome = tokio::select! {
                     () = stop.cancelled() => return Ok(()),
                     outcome = self.notifier.send(&row.alert) => outcome,
                 };
-                self.settle(row, outcome).await?;
+                if self.settle(row, outcome).await? == Settled::Postponed {
+                    held_up.insert(incident);
+                }
             }
             self.telemetry.set_waiting(&self.name, self.outbox.num_waiting(&self.name).await?);
             if due.len() < PAGE {
@@ -81,12 +97,13 @@ impl Courier {
         }
     }
 
-    async fn settle(&self, row: &OutboxRow, outcome: Result<(), NotifyError>) -> Result<(), StoreError> {
+    async fn settle(&self, row: &OutboxRow, outcome: Result<(), NotifyError>) -> Result<Settled, StoreError> {
         let (id, notifier) = (row.alert.id.as_str(), self.name.as_str());
         let now_millis = self.clock.now_millis();
         let Err(error) = outcome else {
             Delivery::Sent { id, notifier }.emit(&self.telemetry);
-            return self.outbox.delivered(id, now_millis).await;
+            self.outbox.delivered(id, now_millis).await?;
+            return Ok(Settled::ForGood);
         };
         let why = error.to_string();
         let attempts = row.attempts + 1;
@@ -98,10 +115,12 @@ impl Courier {
         };
         if let Some(pause) = pause {
             Delivery::Failed { id, notifier, error: &why }.emit(&self.telemetry);
-            self.outbox.postpone(id, now_millis + pause.as_millis() as i64, &why).await
+            self.outbox.postpone(id, now_millis + pause.as_millis() as i64, &why).await?;
+            Ok(Settled::Postponed)
         } else {
             Delivery::Dropped { id, notifier, error: &why }.emit(&self.telemetry);
-            self.outbox.give_up(id, now_millis, &why).await
+            self.outbox.give_up(id, now_millis, &why).await?;
+            Ok(Settled::ForGood)
         }
     }
 }

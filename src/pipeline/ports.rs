@@ -254,7 +254,8 @@ pub struct OutboxRow {
 /// Alerts between commit and delivery.
 #[async_trait]
 pub trait Outbox: Send + Sync + fmt::Debug {
-    /// A notifier's alerts that are due at this time, oldest first.
+    /// A notifier's alerts that are due at this time, oldest first. One that waits for a retry holds up the
+    /// later ones of its incident, so that each incident is told in order, and no other.
     async fn due(&self, notifier: &str, now_millis: i64, limit: usize) -> Result<Vec<OutboxRow>, StoreError>;
     /// The alert was delivered.
     async fn delivered(&self, id: &str, now_millis: i64) -> Result<(), StoreError>;

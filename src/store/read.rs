@@ -102,8 +102,13 @@ impl Outbox for SqliteStore {
         self.read(|connection| {
             let mut statement = connection
                 .prepare_cached(
-                    "SELECT alert, attempts FROM outbox
+                    "SELECT alert, attempts FROM outbox AS mine
                      WHERE state = 'waiting' AND notifier = ?1 AND due_millis <= ?2
+                       AND NOT EXISTS (
+                         SELECT 1 FROM outbox AS earlier
+                         WHERE earlier.state = 'waiting' AND earlier.notifier = ?1
+                           AND earlier.due_millis > ?2 AND earlier.sequence < mine.sequence
+                           AND earlier.alert ->> '$.incident.id' = mine.alert ->> '$.incident.id')
                      ORDER BY sequence LIMIT ?3",
                 )
                 .map_err(failed)?;
