@@ -44,7 +44,9 @@ async fn free_address() -> String {
 }
 
 fn spawn(program: &str, arguments: &[String], folder: &Path) -> Running {
-    let log = std::fs::File::create(folder.join("log.txt")).expect("a temporary file");
+    let log =
+        std::fs::File::create(folder.join(format!("{}.log", program.rsplit('/').next().unwrap_or(program))))
+            .expect("a temporary file");
     let child = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(log).spawn();
     Running(child.unwrap_or_else(|error| {
         panic!("could not start `{program}` ({error}): `make test` installs the Debian package prometheus")
@@ -96,8 +98,18 @@ async fn a_real_prometheus_scrapes_what_promtool_accepts() {
     let _tidewatch = spawn(env!("CARGO_BIN_EXE_tidewatch"), &arguments, folder.path());
     wait_for(&format!("http://{ours}/health/ready"), |text| text.contains("\"ready\":true")).await;
 
-    let events =
-        r#"[{"at":1772323200,"country":"DE","total":12.5},{"at":1772323260,"country":"DE"},{"at":"soon"}]"#;
+    let events = [
+        r#"{"at":1772323200,"country":"DE","total":12.5}"#,
+        r#"{"at":1772323260,"country":"DE"}"#,
+        r#"{"at":"soon"}"#,
+        r#"{"country":"DE"}"#,
+        r#"{"country":"FR"}"#,
+        r#"{"at":1772323270,"total":"much"}"#,
+        r#"{"at":4102444800}"#,
+        "7",
+        "{broken",
+    ]
+    .join("\n");
     let posted = reqwest::Client::new()
         .post(format!("http://{ours}/v1/events?source=clicks"))
         .body(events)
@@ -108,9 +120,23 @@ async fn a_real_prometheus_scrapes_what_promtool_accepts() {
 
     let counted = r#"tidewatch_record_events_total{monitor="shop",outcome="counted"} 2"#;
     let metrics = wait_for(&format!("http://{ours}/metrics"), |text| text.contains(counted)).await;
+    for (reason, count) in [
+        ("bad_timestamp", 1),
+        ("no_timestamp", 2),
+        ("not_a_number", 1),
+        ("in_the_future", 1),
+        ("not_an_object", 1),
+        ("malformed", 1),
+        ("wrong_columns", 0),
+        ("too_large", 0),
+    ] {
+        let line =
+            format!("tidewatch_record_events_rejected_total{{monitor=\"shop\",reason=\"{reason}\"}} {count}");
+        assert!(metrics.lines().any(|found| found == line), "no `{line}` in {metrics}");
+    }
     assert!(
-        metrics
-            .contains(r#"tidewatch_record_events_rejected_total{monitor="shop",reason="bad_timestamp"} 1"#)
+        metrics.contains(r#"tidewatch_record_events_total{monitor="shop",outcome="rejected"} 7"#),
+        "{metrics}"
     );
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
         assert!(line.starts_with("tidewatch_") || line.starts_with("process_"), "{line}");
@@ -127,10 +153,23 @@ async fn a_real_prometheus_scrapes_what_promtool_accepts() {
         format!("--web.listen-address={prometheus}"),
     ];
     let _prometheus = spawn("prometheus", &arguments, folder.path());
-    let query = r#"tidewatch_record_events_total{outcome="counted",job="tidewatch"}"#;
-    let url =
-        reqwest::Url::parse_with_params(&format!("http://{prometheus}/api/v1/query"), [("query", query)])
-            .expect("a valid URL");
-    let answer = wait_for(url.as_str(), |text| text.contains("\"value\":[")).await;
-    assert!(answer.contains(r#","2"]"#), "{answer}");
+    let value_of = async |query: &str, value: &str| {
+        let url = format!("http://{prometheus}/api/v1/query");
+        let url = reqwest::Url::parse_with_params(&url, [("query", query)]).expect("a valid URL");
+        let value = format!(r#","{value}"]"#);
+        wait_for(url.as_str(), |text| text.contains("\"value\":[") && text.contains(&value)).await
+    };
+    value_of(r#"up{job="tidewatch"}"#, "1").await;
+    let counted = r#"tidewatch_record_events_total{outcome="counted",job="tidewatch"}"#;
+    value_of(counted, "2").await;
+    value_of("sum(tidewatch_record_events_rejected_total)", "7").await;
+    // What is posted while it scrapes is seen by a later scrape.
+    let posted = reqwest::Client::new()
+        .post(format!("http://{ours}/v1/events"))
+        .body(r#"[{"at":1772323280},{"at":1772323290},{"at":1772323291}]"#)
+        .send()
+        .await
+        .expect("the service answers");
+    assert_eq!(posted.status(), 200);
+    value_of(counted, "5").await;
 }

@@ -469,6 +469,24 @@ async fn a_pause_that_the_receiver_asks_for_is_waited_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn short_pauses_do_not_use_up_the_attempts() {
+    let receiver = Receiver::new(std::iter::repeat_n(Reply::With(429, "retry-after", "0"), 8));
+    let policy = DeliveryPolicy { pause_first: Duration::from_secs(1), ..POLICY };
+    let post = Post::start(webhook(receiver.listen().await), policy);
+    post.store(vec![opened("shop-1")]).await;
+    let mut now = START;
+    for attempts in 1..=8 {
+        post.waiting_after_attempts(attempts).await;
+        let pause = SECOND << (attempts - 1);
+        assert_eq!(post.num_due(now + pause * 3 / 4 - 1).await, 0, "attempt {attempts}");
+        now += pause * 5 / 4;
+        assert_eq!(post.num_due(now).await, 1, "attempt {attempts}");
+        post.clock.set(now);
+    }
+    post.until_all_are("sent").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_hangs_is_tried_again_after_the_timeout() {
     let receiver = Receiver::new([Reply::Never]);
     let url = format!("http://{}/alerts", receiver.listen().await);

@@ -111,7 +111,10 @@ impl Courier {
             Retry::Never => None,
             _ if attempts >= self.policy.attempts_max => None,
             Retry::Backoff => Some(pause(id, attempts, self.policy)),
-            Retry::After(pause) => Some(pause.min(self.policy.pause_max)),
+            // Never less than without the wish, or a short one would use up all attempts in no time.
+            Retry::After(asked) => {
+                Some(asked.max(pause(id, attempts, self.policy)).min(self.policy.pause_max))
+            }
         };
         if let Some(pause) = pause {
             Delivery::Failed { id, notifier, error: &why }.emit(&self.telemetry);
