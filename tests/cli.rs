@@ -675,8 +675,8 @@ fn score_writes_one_row_per_row_and_alerts_once_per_onset() {
     assert!(rows[..first_scored].iter().all(|row| row[2..].iter().all(String::is_empty)), "warm-up");
     assert!(rows[first_scored..].iter().all(|row| row[2..].iter().all(|cell| !cell.is_empty())));
     let number = |row: usize, column: usize| rows[row][column].parse::<f64>().unwrap();
-    for row in first_scored..rows.len() {
-        assert!(number(row, 3) <= number(row, 2) && number(row, 2) <= number(row, 4), "{:?}", rows[row]);
+    for (row, cells) in rows.iter().enumerate().skip(first_scored) {
+        assert!(number(row, 3) <= number(row, 2) && number(row, 2) <= number(row, 4), "{cells:?}");
         assert!((0.0..=100.0).contains(&number(row, 5)) && (0.0..=100.0).contains(&number(row, 6)));
     }
     assert!(number(SPIKE.start, 5) >= 90.0, "{:?}", rows[SPIKE.start]);
