@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{net::TcpListener, time::Instant};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const CONFIG: &str = r#"
     [server]
