@@ -131,8 +131,7 @@ fn judging(measure: &CheckedMeasure, width: WindowWidth) -> Judging {
     };
     let config = SeasonalConfig::new(width.seconds() as u32, kind, measure.direction)
         .expect("window widths are within the detector's range");
-    let root_scale = measure.kind == MeasureKind::Aggregate(AggregateKind::Sum);
-    Judging { detector: DetectorConfig::Seasonal(config), min_weight, min_mean_weight, root_scale }
+    Judging { detector: DetectorConfig::Seasonal(config), min_weight, min_mean_weight }
 }
 
 fn min_mean_events(width: WindowWidth) -> f64 {

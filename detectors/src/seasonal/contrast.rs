@@ -189,7 +189,8 @@ impl Frame<'_> {
     fn against_level(&self, slot: usize, long: usize) -> (f64, f64) {
         let mean = self.windows.promised[long];
         let length = if long == 0 { 32.0 } else { 128.0 };
-        let doubt = self.expectation.shape.weekly_error / (1.0 + length / self.cadence.points_per_weekly_knot)
+        let doubt = self.expectation.shape.weekly_error
+            / (1.0 + length / self.cadence.points_per_weekly_knot)
             + self.expectation.shape.daily_error / (1.0 + length / self.cadence.points_per_daily_knot);
         let variance = self.windows.variance[slot] * mean / self.windows.expected[slot] + doubt * mean * mean;
         (mean, variance)
