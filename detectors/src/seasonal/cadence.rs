@@ -75,7 +75,7 @@ impl Cadence {
     const AMOUNTS_STEP: f64 = 0.2;
 
     /// The constants for a series of this interval and kind.
-    pub(super) fn of(config: &SeasonalConfig) -> Self {
+    pub(super) fn of(config: SeasonalConfig) -> Self {
         let mut cadence = Self::new(config.interval_seconds);
         cadence.lumpy = config.kind.is_lumpy();
         if config.kind == ValueKind::Amounts {

@@ -142,7 +142,7 @@ struct Stored {
 impl From<Stored> for Seasonal {
     fn from(stored: Stored) -> Self {
         let Stored { config, mode, opening, core } = stored;
-        Self { config, mode, opening, core, cadence: Cadence::of(&config) }
+        Self { config, mode, opening, core, cadence: Cadence::of(config) }
     }
 }
 
@@ -187,7 +187,7 @@ pub(crate) enum Prepared {
 impl Seasonal {
     /// A detector that has seen nothing.
     pub fn new(config: SeasonalConfig) -> Self {
-        let cadence = Cadence::of(&config);
+        let cadence = Cadence::of(config);
         Self {
             config,
             mode: Opening::first_mode(config.kind),
