@@ -10,6 +10,8 @@ use tidewatch_detectors::{
     ValueKind,
 };
 
+const KINDS: [ValueKind; 5] =
+    [ValueKind::Learned, ValueKind::Count, ValueKind::Continuous, ValueKind::Events, ValueKind::Amounts];
 const INTERVALS: [u32; 5] = [10, 60, 300, 3_600, 86_400];
 
 /// One configuration per kind of model; the match makes a new kind impossible to forget.
@@ -96,7 +98,7 @@ fn same_input_gives_the_same_scores() {
 
 #[test]
 fn scoring_changes_nothing() {
-    for kind in [ValueKind::Learned, ValueKind::Count, ValueKind::Continuous] {
+    for kind in KINDS {
         for config in every_kind(3_600, kind, Direction::Both) {
             let mut model = config.start();
             for observation in traffic(3_600, 300, 8.0, 2) {
@@ -114,7 +116,7 @@ fn scoring_changes_nothing() {
 
 #[test]
 fn saving_and_loading_leaves_no_trace() {
-    for kind in [ValueKind::Learned, ValueKind::Count] {
+    for kind in KINDS {
         for config in every_kind(3_600, kind, Direction::Both) {
             let mut model = config.start();
             let mut restored = config.start();
@@ -169,7 +171,7 @@ fn gaps_are_tolerated() {
 #[test]
 fn finite_in_finite_out() {
     for interval in INTERVALS {
-        for kind in [ValueKind::Learned, ValueKind::Count, ValueKind::Continuous] {
+        for kind in KINDS {
             for config in every_kind(interval, kind, Direction::Both) {
                 for seed in 0..4 {
                     let mut model = config.start();

@@ -137,7 +137,6 @@ fn judging(measure: &CheckedMeasure, width: WindowWidth) -> Judging {
         min_weight,
         min_mean_weight,
         min_numerator: if is_ratio { MIN_NUMBERS } else { 0.0 },
-        root_scale: measure.kind == MeasureKind::Aggregate(AggregateKind::Sum),
     }
 }
 

@@ -4,7 +4,7 @@
 //! folds the frames after it, which gives the same models bit for bit.
 
 use serde::{Deserialize, Serialize};
-use tidewatch_detectors::{DetectorConfig, LearnPolicy, Model, Observation, Score};
+use tidewatch_detectors::{DetectorConfig, LearnPolicy, Model, Observation};
 
 use super::{
     FrameBlob, ModelBlob, SHARD_SLICES, ShardFrame, StoredScore,
@@ -31,30 +31,12 @@ pub struct Judging {
     /// A ratio is judged where, at its mean so far, at least this would stand above the line: of thirty views
     /// that make one order, two orders are no news.
     pub min_numerator: f64,
-    /// Sums of amounts are judged on the scale of their square roots, as counts are: between the plain scale,
-    /// where one large order hides the next, and the logarithm, where no order is large.
-    pub root_scale: bool,
 }
 
 impl Judging {
-    /// Every observation is judged, on its own scale.
+    /// Every observation is judged.
     pub fn plain(detector: DetectorConfig) -> Self {
-        Self { detector, min_weight: 0.0, min_mean_weight: 0.0, min_numerator: 0.0, root_scale: false }
-    }
-
-    /// The value as the detector sees it.
-    fn scaled(&self, value: f64) -> f64 {
-        if self.root_scale { value.max(0.0).sqrt() } else { value }
-    }
-
-    /// The detector's words in the measure's own unit.
-    fn unscaled(&self, mut score: Score) -> Score {
-        if self.root_scale {
-            for value in [&mut score.expected, &mut score.lower, &mut score.upper] {
-                *value = value.max(0.0).powi(2);
-            }
-        }
-        score
+        Self { detector, min_weight: 0.0, min_mean_weight: 0.0, min_numerator: 0.0 }
     }
 }
 
@@ -250,11 +232,10 @@ impl SeriesState {
         let cell = cell?;
         let mut score = None;
         if cell.weight >= judging.min_weight
-            && let Some(observation) = Observation::new(civil_seconds, judging.scaled(cell.value), events)
+            && let Some(observation) = Observation::new(civil_seconds, cell.value, events)
         {
             let model = self.model.get_or_insert_with(|| judging.detector.start());
             score = model.observe(&observation, LearnPolicy::Learn).filter(|_| !thin);
-            score = score.map(|score| judging.unscaled(score));
         }
         Some(Reading { actual: cell.value, score })
     }

@@ -2,8 +2,8 @@
 //!
 //! What is rare for the count noise of a quiet hour may still be invisible in the week's picture; a page needs
 //! both. Three fading mean squares per page comparison make the scale: against the reference, against the
-//! profile, and a slow one with a wide clip that holds the scale up where nearly all values are zero. On lumpy
-//! series an hour counts as much as it is expected to bring: closed nights would halve the scale otherwise.
+//! profile, and a slow one with a wide clip that holds the scale up where nearly all values are zero. Where a
+//! shop closes an hour counts as much as it is expected to bring: closed nights would halve the scale otherwise.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,16 +18,14 @@ const PROFILE_WEIGHT: f64 = (4.5 / 7.0) * (4.5 / 7.0);
 const UNCLIPPED: u64 = 200;
 /// An observation counts at most as this many; far above the peak of any profile worth the name.
 const MOST_WEIGHT: f64 = 10.0;
+/// With so many more zeros than by chance a series of single events is taken to have hours in which it is closed.
+const OFTEN_ZERO: f64 = 0.2;
 /// How many observations the windows of the page comparisons hold.
 const LENGTHS: [f64; PAGE_CONTRASTS] = [1.0, 2.0, 4.0];
 
-/// How much each page comparison's residual counts in the typical one.
-pub(super) fn weights(
-    windows: &Windows,
-    expectation: &Expectation,
-    cadence: &Cadence,
-) -> [f64; PAGE_CONTRASTS] {
-    if !cadence.lumpy {
+/// How much each page comparison's residual counts in the typical one of a series that `closes`.
+pub(super) fn weights(windows: &Windows, expectation: &Expectation, closes: bool) -> [f64; PAGE_CONTRASTS] {
+    if !closes {
         return [1.0; PAGE_CONTRASTS];
     }
     std::array::from_fn(|index| {
@@ -60,6 +58,11 @@ impl Absolute {
             updates: 0,
             zero_share: 0.0,
         }
+    }
+
+    /// Whether the series has hours in which it is closed: more zeros than events at this `level` leave by chance.
+    pub(super) fn closes(&self, level: f64, cadence: &Cadence) -> bool {
+        cadence.lumpy && self.zero_share - (-level).exp() >= OFTEN_ZERO
     }
 
     /// The share of zeros after `x`, with `learned` observations before it.

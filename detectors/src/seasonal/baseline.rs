@@ -85,9 +85,17 @@ impl Baseline {
         }
     }
 
-    /// The expectation at `civil_seconds`; the first value ever, `x`, stands in for the level.
+    /// The expectation at `civil_seconds`; the first value ever, `x`, stands in for the level. A series that
+    /// `closes` may open or close one window early or late.
     #[inline]
-    pub(super) fn expect(&self, civil_seconds: i64, x: f64, cadence: &Cadence, mode: Mode) -> Expectation {
+    pub(super) fn expect(
+        &self,
+        civil_seconds: i64,
+        x: f64,
+        cadence: &Cadence,
+        mode: Mode,
+        closes: bool,
+    ) -> Expectation {
         let first = self.learned < 1;
         let fast_level = if first { x.max(1e-9) } else { self.fast_level };
         let slow_level = if first { x.max(1e-9) } else { self.slow_level };
@@ -95,16 +103,18 @@ impl Baseline {
         let floor = self.dispersion.max(mode.least_dispersion());
         let relative_variance = if self.learned > 5 { (floor.max(1e-9) / level).min(25.0) } else { 0.3 };
 
-        let shape = self.shape(civil_seconds, level, relative_variance, cadence);
+        let shape = self.shape(civil_seconds, level, relative_variance, cadence, closes);
         let profile = shape.profile();
         let mean = (fast_level * profile).clamp(1e-12, MAX_MEAN);
         let (bin, bin_share) = bin_of(profile);
         let dispersion = self.dispersion_in(bin, bin_share, floor);
         let mut variance = dispersion.max(mode.least_dispersion()).max(1e-12) * mean;
-        if cadence.lumpy {
+        if closes {
             let step = (SECONDS_PER_WEEK / cadence.points_per_week) as i64;
-            let jitter = [civil_seconds.saturating_sub(step), civil_seconds.saturating_add(step)]
-                .map(|time| (self.shape(time, level, relative_variance, cadence).profile() - profile).abs());
+            let jitter =
+                [civil_seconds.saturating_sub(step), civil_seconds.saturating_add(step)].map(|time| {
+                    (self.shape(time, level, relative_variance, cadence, true).profile() - profile).abs()
+                });
             let jitter = (fast_level * jitter[0].max(jitter[1])).min(MAX_MEAN);
             variance += jitter * jitter;
         }
@@ -122,9 +132,16 @@ impl Baseline {
         }
     }
 
-    /// The profiles at `civil_seconds`. Lumpy series know which days of the week are closed from the whole day,
+    /// The profiles at `civil_seconds`. A series that `closes` knows which days of the week are closed from the whole day,
     /// where one hour of one weekday would take months to tell 0 from few.
-    fn shape(&self, civil_seconds: i64, level: f64, relative_variance: f64, cadence: &Cadence) -> Shape {
+    fn shape(
+        &self,
+        civil_seconds: i64,
+        level: f64,
+        relative_variance: f64,
+        cadence: &Cadence,
+        closes: bool,
+    ) -> Shape {
         let day_fraction = civil_seconds.rem_euclid(86_400) as f64 / 86_400.0;
         let weekday = (civil_seconds.div_euclid(86_400) + 3).rem_euclid(7) as f64;
         let daily = Place::of::<DAILY_KNOTS>(day_fraction * DAILY_KNOTS as f64 - 0.5);
@@ -137,7 +154,7 @@ impl Baseline {
             (1.0, 0.0)
         };
         let shrink = (relative_variance / 0.16 + 0.1 * cadence.points_per_weekly_knot) * level;
-        let (weekly_ratio, doubt) = if cadence.lumpy {
+        let (weekly_ratio, doubt) = if closes {
             self.weekly.read_grouped(weekly, shrink, KNOTS_PER_WEEKDAY)
         } else {
             self.weekly.read(weekly, shrink)
@@ -234,7 +251,7 @@ mod tests {
 
     #[test]
     fn the_first_value_is_the_first_expectation() {
-        let expected = Baseline::new().expect(0, 7.0, &Cadence::new(60), COUNT);
+        let expected = Baseline::new().expect(0, 7.0, &Cadence::new(60), COUNT, false);
         assert_eq!((expected.mean, expected.slow_level), (7.0, 7.0));
     }
 
@@ -243,11 +260,11 @@ mod tests {
         let (cadence, mut baseline) = (Cadence::new(3_600), Baseline::new());
         let value = |hour: i64| if (8..20).contains(&hour.rem_euclid(24)) { 150.0 } else { 50.0 };
         for hour in 0..24 * 28 {
-            let expected = baseline.expect(hour * 3_600, value(hour), &cadence, COUNT);
+            let expected = baseline.expect(hour * 3_600, value(hour), &cadence, COUNT, false);
             baseline.learn(value(hour), 1.0, &expected, &cadence);
         }
         for hour in [3, 12] {
-            let expected = baseline.expect((24 * 28 + hour) * 3_600, 0.0, &cadence, COUNT);
+            let expected = baseline.expect((24 * 28 + hour) * 3_600, 0.0, &cadence, COUNT, false);
             assert!((expected.mean / value(hour) - 1.0).abs() < 0.1, "{}", expected.mean);
         }
     }

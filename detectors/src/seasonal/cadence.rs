@@ -70,9 +70,9 @@ impl Cadence {
     /// Alarms a week and side at which sums of amounts balance. Severity 70 promises at most half a one; half
     /// of that is left to what is wrong in truth, which spends from the same budget.
     const AMOUNTS_BUDGET: f64 = 0.25;
-    /// An alarm on a sum lifts its thresholds by a tenth: a tail heavier than assumed is learned within ten
+    /// An alarm on a sum lifts its thresholds by a fifth: a tail heavier than assumed is learned within a few
     /// alarms, and a single real event is forgotten within four weeks.
-    const AMOUNTS_STEP: f64 = 0.1;
+    const AMOUNTS_STEP: f64 = 0.2;
 
     /// The constants for a series of this interval and kind.
     pub(super) fn of(config: SeasonalConfig) -> Self {

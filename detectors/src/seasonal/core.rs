@@ -26,8 +26,6 @@ const PAGE_REASON_LOG10_RATE: f64 = 0.5;
 /// Minor rates from here on have severity 0.
 const QUIET_LOG10_RATE: f64 = 3.5;
 const LEAST_LOG10_RATE: f64 = -300.0;
-/// Share of zeros from which a lumpy series is taken to have closing hours.
-const OFTEN_ZERO: f64 = 0.2;
 
 /// Everything a series has taught the detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +45,7 @@ pub(crate) struct Step {
     /// The value, shifted and cut to what the detector works with.
     x: f64,
     expectation: Expectation,
+    closes: bool,
     windows: Windows,
     readings: [Reading; CONTRASTS],
     zero_share: f64,
@@ -82,7 +81,8 @@ impl Core {
         direction: Direction,
     ) -> Scored {
         let learned = self.baseline.learned as f64;
-        let expectation = self.baseline.expect(civil_seconds, x, cadence, mode);
+        let closes = self.absolute.closes(self.baseline.slow_level, cadence);
+        let expectation = self.baseline.expect(civil_seconds, x, cadence, mode, closes);
         let clipped = if learned <= cadence.clip_after { x } else { clip(x, &expectation) };
         let windows = self.windows.after(x, clipped, &expectation);
         let ramp = 1.0 / (1.0 + (1.0 - learned / cadence.points_per_week).max(0.0));
@@ -106,7 +106,7 @@ impl Core {
             silence_ln_rate: self.silence.ln_rate(clock, learned, expectation.slow_level, cadence).filter(
                 |_| {
                     // Which hours are closed takes two weeks to see.
-                    !cadence.lumpy || zero_share < OFTEN_ZERO || learned >= 2.0 * cadence.points_per_week
+                    !closes || learned >= 2.0 * cadence.points_per_week
                 },
             ),
         }
@@ -117,7 +117,7 @@ impl Core {
             let edges = band(&frame, &self.calibrations[0], typical, judgement.page_thresholds);
             verdict(x, edges, expectation.mean, &judgement, mode, direction)
         });
-        let step = Step { x, expectation, windows, readings, zero_share, clock, judgement };
+        let step = Step { x, expectation, closes, windows, readings, zero_share, clock, judgement };
         Scored { score, prepared: Prepared::Step(step) }
     }
 
@@ -155,7 +155,7 @@ impl Core {
                     calibration.learn(reading, alarm_ran, cadence);
                 }
             }
-            let weights = weights(&step.windows, &step.expectation, cadence);
+            let weights = weights(&step.windows, &step.expectation, step.closes);
             self.absolute.learn(&step.readings[..PAGE_CONTRASTS], weights, cadence);
         }
         self.silence.learn_run(step.x, self.baseline.learned as f64, alarm_ran, cadence);

@@ -56,6 +56,18 @@ const MAX_MEAN: f64 = 1e40;
 /// by intent. In the first weeks thresholds are higher, so less is found. It looks at one series alone: what
 /// several series say together is for others to weigh.
 ///
+/// # Series made of single events
+///
+/// [`ValueKind::Events`] and [`ValueKind::Amounts`] say that values are made of orders and the like. Where the
+/// share of zeros is a fifth above that of chance the shop closes, and then four things change. A weekly knot is shrunk
+/// towards the ratio of its weekday and not towards 1, so that a closed Saturday is known after a few weeks.
+/// The shop may open or close one window early or late: what the neighbouring windows differ by is part of the
+/// deviation. Residuals count in the typical one as much as their hour is expected to bring, not by the clock.
+/// And silence speaks only after two weeks, when every closing hour has been seen twice. A series that does not
+/// close is judged as a plain count. Amounts also keep to a budget: the rarity rule, a bound of about 12 alarms
+/// a week elsewhere, balances at one alarm in four weeks on each side, with steps of a fifth, so that
+/// a tail heavier than assumed calibrates itself. A sum that is truly wrong every week becomes deaf to it.
+///
 /// # Parameters
 ///
 /// [`SeasonalConfig`]: the interval, 10 s to 1 day; whether values are counts (better declared: an undeclared
