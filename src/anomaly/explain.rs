@@ -1,4 +1,5 @@
-//! Which slice explains an incident: the most specific anomalous one that holds most of the deviation.
+//! Which slice explains an incident: the narrowest anomalous one that holds nearly as much of the deviation as
+//! the widest. For measures that do not add up, the one that is most unusual.
 //!
 //! First form: it looks at the slices of the incident's own anomalies, for the measure that is most unusual.
 //! It does not yet search sets of slices, nor explain ratios by their parts.
@@ -7,8 +8,9 @@ use tidewatch_detectors::Side;
 
 use super::{Anomaly, WindowView};
 
-/// A slice explains an incident when it holds at least this share of the whole deviation.
-const SHARE_NEEDED: f64 = 0.7;
+/// A narrower slice explains as well as a wider one when it keeps at least this much of its share; the rest is
+/// noise of the other slices.
+const KEPT_SHARE: f64 = 0.85;
 
 /// The slice to look at first.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,26 +31,21 @@ pub(super) fn explain<'a>(
         .min_by(|a, b| a.page_log10_rate.total_cmp(&b.page_log10_rate).then(a.series.cmp(&b.series)))?;
     let measure = view.measure(primary.series);
     let whole = whole_deviation(view, measure, primary.side);
-    let candidates =
-        anomalies.filter(|anomaly| view.measure(anomaly.series) == measure && anomaly.side == primary.side);
-    let mut best: Option<(usize, f64, usize)> = None;
-    for candidate in candidates {
-        let deviation = deviation_now(view, candidate.series).unwrap_or_else(|| candidate.deviation());
-        let share = match whole {
-            Some(whole) if view.facts.measures[measure].additive => (deviation / whole).clamp(0.0, 1.0),
-            _ => 1.0,
-        };
-        let depth = view.slice(candidate.series).depth();
-        let better = best.is_none_or(|(best_depth, best_share, _)| (depth, share) > (best_depth, best_share));
-        if share >= SHARE_NEEDED && better && candidate.page_log10_rate <= primary.page_log10_rate + 3.0 {
-            best = Some((depth, share, candidate.series));
-        }
-    }
-    let (_, share, series) = best.unwrap_or_else(|| {
-        let deviation = deviation_now(view, primary.series).unwrap_or_else(|| primary.deviation());
-        let share = whole.map_or(1.0, |whole| (deviation / whole).clamp(0.0, 1.0));
-        (0, share, primary.series)
-    });
+    let (true, Some(whole)) = (view.facts.measures[measure].additive, whole) else {
+        return Some(Explanation { series: primary.series, share: 1.0 });
+    };
+    let shares: Vec<(usize, f64)> = anomalies
+        .filter(|anomaly| view.measure(anomaly.series) == measure && anomaly.side == primary.side)
+        .filter_map(|anomaly| Some((anomaly.series, deviation_now(view, anomaly.series)? / whole)))
+        .map(|(series, share)| (series, share.clamp(0.0, 1.0)))
+        .collect();
+    let largest = shares.iter().map(|(_, share)| *share).fold(0.0, f64::max);
+    let (series, share) = shares.into_iter().filter(|(_, share)| *share >= KEPT_SHARE * largest).max_by(
+        |(a, a_share), (b, b_share)| {
+            let depths = view.slice(*a).depth().cmp(&view.slice(*b).depth());
+            depths.then(a_share.total_cmp(b_share)).then(b.cmp(a))
+        },
+    )?;
     Some(Explanation { series, share })
 }
 

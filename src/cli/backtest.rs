@@ -52,7 +52,8 @@ pub(super) async fn backtest(arguments: BacktestArguments) -> anyhow::Result<()>
         record_bytes_max: source.record_bytes_max,
         speed: None,
     };
-    let files = FileSource::new(files, &Checkpoint::default())?;
+    let files =
+        FileSource::new(files, &Checkpoint::default()).map_err(|error| Exit::Usage(error.to_string()))?;
     let board = StatusBoard::default();
     let limits = EngineLimits { threads: arguments.threads.max(1), ..EngineLimits::default() };
     let progress = tokio::spawn(show_progress(board.clone()));

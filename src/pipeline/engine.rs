@@ -281,8 +281,7 @@ impl Engine {
         if let Some(header) = &batch.header {
             let decoder = self.decoders.entry(batch.partition.clone()).or_insert_with(|| {
                 let mut decoder = self.decoder.clone();
-                // Columns that a monitor needs and the file lacks read as missing, and its rows are
-                // refused by name; `check` says so before.
+                // A column that the file lacks reads as missing in every row; `check --online` names it.
                 drop(decoder.set_header(header));
                 decoder
             });
