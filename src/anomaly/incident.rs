@@ -209,7 +209,7 @@ impl Incident {
             member.measure,
             words::against_expected(self.actual, self.expected),
             place(&member.slice),
-            words::local_time(self.opened_millis, &facts.zone),
+            words::local_time(anomaly.opened_millis, &facts.zone),
             words::amount(self.actual, unit.as_deref()),
             words::amount(self.expected, unit.as_deref()),
         );

@@ -12,7 +12,7 @@ use crate::{
     pipeline::{Clock, History, MonitorSpec, SourceState, StatusBoard, Telemetry},
     record::SourceId,
     sources::HttpIntake,
-    window::{AggregateKind, MeasureKind},
+    window::MeasureKind,
 };
 
 /// The parts the API is assembled from.
@@ -131,20 +131,10 @@ impl MonitorInfo {
 }
 
 fn kind_word(kind: MeasureKind) -> String {
-    let word = match kind {
-        MeasureKind::Ratio { .. } => "ratio",
-        MeasureKind::Aggregate(AggregateKind::Count) => "count",
-        MeasureKind::Aggregate(AggregateKind::Sum) => "sum",
-        MeasureKind::Aggregate(AggregateKind::Average) => "avg",
-        MeasureKind::Aggregate(AggregateKind::Min) => "min",
-        MeasureKind::Aggregate(AggregateKind::Max) => "max",
-        MeasureKind::Aggregate(AggregateKind::Distinct) => "distinct",
-        MeasureKind::Aggregate(AggregateKind::Quantile(quantile)) => {
-            // 0.95 * 100 is not quite 95.
-            return format!("p{}", (quantile * 1e5).round() / 1e3);
-        }
-    };
-    word.to_owned()
+    match kind {
+        MeasureKind::Ratio { .. } => "ratio".to_owned(),
+        MeasureKind::Aggregate(kind) => kind.word(),
+    }
 }
 
 /// The parts together with what the API itself remembers.
@@ -199,6 +189,7 @@ pub(super) fn names<'n>(names: impl Iterator<Item = &'n str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::window::AggregateKind;
 
     #[test]
     fn kinds_have_words() {

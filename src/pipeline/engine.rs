@@ -206,6 +206,11 @@ impl Engine {
         !self.pending.inputs.is_empty() || self.monitors.iter().any(Monitor::has_results)
     }
 
+    /// Refused events that wait for [`Engine::take_rejects`].
+    pub fn num_pending_rejects(&self) -> usize {
+        self.pending.rejects.len()
+    }
+
     /// Refused events since the last call, for dead letters.
     pub fn take_rejects(&mut self) -> Vec<RejectSample> {
         std::mem::take(&mut self.pending.rejects)
@@ -317,9 +322,7 @@ impl Engine {
         let IntakeJob { batch, monitors, receipts, .. } = job;
         for (monitor, part) in self.monitors.iter_mut().zip(monitors) {
             monitor.windows.put_intake(batch.partition.clone(), part.intake);
-            if batch.ends_partition {
-                monitor.windows.set_ended(&batch.partition);
-            }
+            monitor.windows.set_ended(&batch.partition, batch.ends_partition);
             monitor.totals.add(&part.totals);
             monitor.keep_samples(&part.rejects);
             self.pending.rejects.extend(part.rejects);

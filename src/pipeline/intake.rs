@@ -65,7 +65,9 @@ impl IntakeJob {
                                 receipt.rejects.push((row_index, reject.detail.clone()));
                             }
                             if monitor.rejects.len() < *rejects_kept {
-                                monitor.rejects.push(sample(batch, place, reject));
+                                let known =
+                                    monitor.rejects.last().is_some_and(|last| last.record == record_index);
+                                monitor.rejects.push(sample(batch, place, reject, known));
                             }
                         }
                     }
@@ -132,9 +134,9 @@ impl Receipt {
     }
 }
 
-fn sample(batch: &RecordBatch, (record, row): (usize, usize), reject: Reject) -> RejectSample {
+fn sample(batch: &RecordBatch, (record, row): (usize, usize), reject: Reject, known: bool) -> RejectSample {
     let payload = &batch.records[record].payload;
-    let kept = &payload[..payload.len().min(PAYLOAD_KEPT_BYTES)];
+    let kept = if known { &[] } else { &payload[..payload.len().min(PAYLOAD_KEPT_BYTES)] };
     RejectSample {
         partition: batch.partition.to_string(),
         positions: format!("({}..{}]", batch.from_exclusive, batch.to_inclusive),

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     anomaly::{Alert, AnomalyTracker, Incident, IncidentBook, MonitorFacts, Updates, WindowView},
     record::{Mapping, PartitionId, RejectReason, RejectSample},
-    window::{Frame, SavedWindows, SliceKey, WindowSpec, Windows},
+    window::{Frame, MeasureKind, SavedWindows, SliceKey, WindowSpec, Windows},
 };
 
 /// Version of [`Saved`]; a change of its shape raises it and keeps the old one readable.
@@ -349,14 +349,27 @@ impl MonitorSpec {
     /// settings may change, the models are then rebuilt from its history.
     pub fn shape(&self) -> String {
         let window = &self.window;
-        let measures: Vec<String> =
-            window.measures.iter().map(|measure| format!("{} {:?}", measure.name, measure.kind)).collect();
+        let name = |measure: &usize| window.measures[*measure].name.as_str();
+        let measures: Vec<String> = window
+            .measures
+            .iter()
+            .map(|measure| match &measure.kind {
+                MeasureKind::Aggregate(kind) => format!("{} ({})", measure.name, kind.word()),
+                MeasureKind::Ratio { numerator, denominator } => {
+                    format!("{} ({} / {})", measure.name, name(numerator), name(denominator))
+                }
+            })
+            .collect();
+        let level = |kept: &Vec<bool>| {
+            let names = window.dimensions.iter().zip(kept).filter(|(_, kept)| **kept);
+            format!("[{}]", names.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "))
+        };
         format!(
-            "interval {} s in {}, dimensions {:?}, rollups {:?}, measures [{}]",
+            "interval {} s in {}; dimensions {}; rollups {}; measures {}",
             window.grid.width().seconds(),
             window.grid.zone().iana_name().unwrap_or("fixed"),
-            window.dimensions,
-            window.rollups,
+            window.dimensions.join(", "),
+            window.rollups.iter().map(level).collect::<Vec<_>>().join(" "),
             measures.join(", "),
         )
     }

@@ -45,6 +45,9 @@ impl Default for RunPolicy {
     }
 }
 
+/// Refused events held in memory before they are written to the dead letters.
+const REJECTS_HELD_MAX: usize = 10_000;
+
 /// Why a run loop stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -217,6 +220,9 @@ impl Runner {
         if engine.num_pending_records() >= self.policy.commit_records_max
             || engine.num_pending_windows() >= self.policy.commit_windows_max
         {
+            return true;
+        }
+        if self.dead_letters.is_some() && engine.num_pending_rejects() >= REJECTS_HELD_MAX {
             return true;
         }
         let waited = self.clock.now_millis() - progress.committed_at;

@@ -91,6 +91,6 @@ pub struct RejectSample {
     pub reason: RejectReason,
     /// What was wrong.
     pub detail: String,
-    /// The record, cut to its first 512 bytes.
+    /// The record, cut to its first 64 KiB; empty when an earlier row of the same record holds it already.
     pub payload: String,
 }

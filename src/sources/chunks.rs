@@ -83,6 +83,11 @@ impl RowReader {
         self.ended && self.rest.is_empty()
     }
 
+    /// Counts on from a position reached in an earlier life of the stream, of which nothing comes again.
+    pub(super) fn count_from(&mut self, position: u64) {
+        self.position += position;
+    }
+
     /// Skips to a position reached before: at once in a plain file, by reading in others.
     pub(super) fn skip_to(&mut self, position: u64, path: &Path) -> io::Result<()> {
         if position <= self.position {

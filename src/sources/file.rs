@@ -48,6 +48,8 @@ struct Part {
     path: PathBuf,
     position: Position,
     reader: Option<RowReader>,
+    /// The reader stands at `position`.
+    opened: bool,
     header: Option<Bytes>,
     newest_millis: Option<i64>,
     ended: bool,
@@ -87,6 +89,7 @@ impl FileSource {
                     path,
                     position,
                     reader: None,
+                    opened: false,
                     header: None,
                     newest_millis: None,
                     ended: false,
@@ -131,23 +134,31 @@ fn find(path: &str) -> Result<Vec<PathBuf>, SourceError> {
 }
 
 impl Part {
-    /// Opens the file and goes to its position, reading the header on the way.
+    /// Opens the file and goes to its position, reading the header on the way. Cancel-safe: what was reached
+    /// is kept.
     async fn open(&mut self, config: &FileSourceConfig) -> Result<(), SourceError> {
-        let path = self.path.clone();
-        let failed = |error: std::io::Error| read_error(&path, &error);
+        let is_stdin = self.path == Path::new("-");
         let split = config.format.row_split();
-        let mut reader = if self.path == Path::new("-") {
-            RowReader::stdin(split, config.record_bytes_max)
-        } else {
-            RowReader::open(&self.path, split, config.record_bytes_max).map_err(failed)?
-        };
+        if self.reader.is_none() {
+            self.reader = Some(if is_stdin {
+                RowReader::stdin(split, config.record_bytes_max)
+            } else {
+                RowReader::open(&self.path, split, config.record_bytes_max)
+                    .map_err(|error| read_error(&self.path, &error))?
+            });
+        }
+        let reader = self.reader.as_mut().expect("set above");
         if config.format.has_header() {
-            self.header = reader.next_row().await.map_err(failed)?;
+            self.header = reader.next_row().await.map_err(|error| read_error(&self.path, &error))?;
         }
         if let Some(position) = self.position.number() {
-            reader.skip_to(position, &self.path).map_err(failed)?;
+            if is_stdin {
+                reader.count_from(position);
+            } else {
+                reader.skip_to(position, &self.path).map_err(|error| read_error(&self.path, &error))?;
+            }
         }
-        self.reader = Some(reader);
+        self.opened = true;
         Ok(())
     }
 
@@ -191,7 +202,7 @@ impl Source for FileSource {
         }
         let most = if self.config.speed.is_some() { ROWS_PER_PACED_BATCH } else { ROWS_PER_BATCH };
         let part = &mut self.parts[index];
-        if part.reader.is_none() {
+        if !part.opened {
             part.open(&self.config).await?;
         }
         part.next_batch(most).await.map(Some)

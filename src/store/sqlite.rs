@@ -24,9 +24,11 @@ pub enum Durability {
 /// One SQLite file, or memory.
 #[derive(Debug)]
 pub struct SqliteStore {
-    writer: Mutex<Connection>,
     /// `None` in memory, where the writer's connection is the only one.
     reader: Option<Mutex<Connection>>,
+    /// Closed last, so that an orderly end leaves everything in the one file: only a writing connection can
+    /// bring the write-ahead log home.
+    writer: Mutex<Connection>,
 }
 
 impl SqliteStore {

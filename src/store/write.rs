@@ -16,9 +16,12 @@ use crate::{
 /// Receipts are kept this long: a sender that repeats a record later is counted again.
 const RECEIPTS_KEPT_MILLIS: i64 = 24 * 3_600_000;
 
-/// The records of a journal row.
+/// The records of a journal row, with the header row they share.
 #[derive(Serialize, Deserialize)]
-struct JournalRecords(Vec<(Option<String>, Vec<u8>)>);
+struct JournalRecords {
+    header: Option<Vec<u8>>,
+    records: Vec<(Option<String>, Vec<u8>)>,
+}
 
 #[async_trait]
 impl Store for SqliteStore {
@@ -95,7 +98,7 @@ fn journal(connection: &Connection, source: &SourceId) -> Result<Vec<RecordBatch
     while let Some(row) = rows.next().map_err(failed)? {
         let text = |column| row.get::<_, String>(column).map_err(failed);
         let bytes: Vec<u8> = row.get(4).map_err(failed)?;
-        let records: JournalRecords =
+        let stored: JournalRecords =
             postcard::from_bytes(&bytes).map_err(|error| damaged("journal row", &error))?;
         let record = |(id, payload): (Option<String>, Vec<u8>)| Record {
             payload: payload.into(),
@@ -103,10 +106,10 @@ fn journal(connection: &Connection, source: &SourceId) -> Result<Vec<RecordBatch
         };
         batches.push(RecordBatch {
             partition: PartitionId::new(text(0)?),
-            records: records.0.into_iter().map(record).collect(),
+            records: stored.records.into_iter().map(record).collect(),
             from_exclusive: parse_position(&text(1)?)?,
             to_inclusive: parse_position(&text(2)?)?,
-            header: None,
+            header: stored.header.map(Into::into),
             received_millis: row.get(3).map_err(failed)?,
             lag_millis: None,
             ends_partition: false,
@@ -141,7 +144,10 @@ fn write_journal(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Re
     }
     for batch in &commit.journal {
         let record = |record: &Record| (record.id.as_deref().map(str::to_owned), record.payload.to_vec());
-        let records = JournalRecords(batch.records.iter().map(record).collect());
+        let records = JournalRecords {
+            header: batch.header.as_ref().map(|header| header.to_vec()),
+            records: batch.records.iter().map(record).collect(),
+        };
         let bytes = postcard::to_stdvec(&records).expect("plain bytes always serialize");
         transaction
             .prepare_cached(
@@ -248,4 +254,74 @@ fn json<T: Serialize>(value: &T) -> String {
 /// The serde name of a unit variant.
 pub(super) fn word<T: Serialize>(value: &T) -> String {
     json(value).trim_matches('"').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::CheckpointDelta;
+
+    fn commit(from: u64, to: u64) -> Commit {
+        let (partition, from, to) = (PartitionId::new("p"), Position::at(from), Position::at(to));
+        let mut delta = CheckpointDelta::default();
+        delta.extend(&partition, &from, &to).unwrap();
+        let batch = RecordBatch {
+            partition,
+            records: vec![Record { payload: "1,DE".into(), id: Some("post-1".into()) }],
+            from_exclusive: from,
+            to_inclusive: to,
+            header: Some("total,country".into()),
+            received_millis: Some(7),
+            lag_millis: None,
+            ends_partition: false,
+        };
+        Commit {
+            source: SourceId::new("s"),
+            delta,
+            journal: vec![batch],
+            receipts: Vec::new(),
+            inputs: Vec::new(),
+            monitors: None,
+            at_millis: 7,
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_journal_gives_back_what_it_was_given() {
+        let store = SqliteStore::in_memory().unwrap();
+        let mut first = commit(0, 5);
+        first.delta = CheckpointDelta::default();
+        first.delta.extend(&PartitionId::new("p"), &Position::Beginning, &Position::at(5)).unwrap();
+        store.commit(&first).await.unwrap();
+        let restored = store.restore(&SourceId::new("s")).await.unwrap();
+        let batch = &restored.journal[0];
+        assert_eq!(batch.header.as_deref(), Some(&b"total,country"[..]));
+        assert_eq!(batch.records[0].payload, "1,DE");
+        assert_eq!(batch.records[0].id.as_deref(), Some("post-1"));
+        assert_eq!(restored.checkpoint.position(&PartitionId::new("p")), Position::at(5));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_delta_that_does_not_fit_is_refused_and_changes_nothing() {
+        let store = SqliteStore::in_memory().unwrap();
+        assert!(matches!(store.commit(&commit(3, 5)).await, Err(StoreError::Conflict(_))));
+        let restored = store.restore(&SourceId::new("s")).await.unwrap();
+        assert!(restored.journal.is_empty());
+        assert_eq!(restored.checkpoint, Checkpoint::default());
+    }
+
+    #[test]
+    fn an_orderly_end_leaves_everything_in_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        runtime.block_on(async {
+            let store = SqliteStore::open(&path, crate::store::Durability::Normal).unwrap();
+            let mut first = commit(0, 5);
+            first.delta = CheckpointDelta::default();
+            first.delta.extend(&PartitionId::new("p"), &Position::Beginning, &Position::at(5)).unwrap();
+            store.commit(&first).await.unwrap();
+        });
+        assert!(!path.with_extension("db-wal").exists(), "the write-ahead log was brought home");
+    }
 }

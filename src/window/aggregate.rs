@@ -28,6 +28,23 @@ pub enum AggregateKind {
     Quantile(f64),
 }
 
+impl AggregateKind {
+    /// The word of the configuration: `count`, `sum`, `p95`.
+    pub fn word(self) -> String {
+        let word = match self {
+            Self::Count => "count",
+            Self::Sum => "sum",
+            Self::Average => "avg",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Distinct => "distinct",
+            // 0.95 * 100 is not quite 95.
+            Self::Quantile(quantile) => return format!("p{}", (quantile * 1e5).round() / 1e3),
+        };
+        word.to_owned()
+    }
+}
+
 /// A measure's value in one closed window.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {

@@ -8,7 +8,7 @@
 //! | has spoken                         | yes, with its watermark                          |
 //! | known, has not spoken yet          | yes: holds everything back until it speaks or is idle |
 //! | idle (silent for the idle timeout) | no; from its next event on, yes again            |
-//! | ended (a file read to its end)     | no, for good                                     |
+//! | ended (a file read to its end)     | no, unless it grows                              |
 //!
 //! With nobody left to speak there is no combined watermark; then only the clock, or the end of all input,
 //! closes windows. Whether a partition is idle is told from outside and recorded, since it depends on the
@@ -52,9 +52,9 @@ impl PartitionClock {
         self.idle = true;
     }
 
-    /// Leaves the partition out for good.
-    pub fn set_ended(&mut self) {
-        self.ended = true;
+    /// Leaves the partition out once it was read to its end; a file that has grown since is not.
+    pub fn set_ended(&mut self, ended: bool) {
+        self.ended = ended;
     }
 
     /// True while the combined watermark waits for this partition.
@@ -124,9 +124,11 @@ mod tests {
         assert_eq!(watermarks.combined(LATENESS), Some(970));
         watermarks.partition(&PartitionId::new("b")).observe(500);
         assert_eq!(watermarks.combined(LATENESS), Some(470));
-        watermarks.partition(&PartitionId::new("b")).set_ended();
+        watermarks.partition(&PartitionId::new("b")).set_ended(true);
         watermarks.partition(&PartitionId::new("b")).observe(600);
         assert_eq!(watermarks.combined(LATENESS), Some(970));
+        watermarks.partition(&PartitionId::new("b")).set_ended(false);
+        assert_eq!(watermarks.combined(LATENESS), Some(570));
     }
 
     #[test]

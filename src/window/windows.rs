@@ -130,9 +130,9 @@ impl Windows {
         self.watermarks.partition(partition).set_idle();
     }
 
-    /// Leaves a partition out that was read to its end.
-    pub fn set_ended(&mut self, partition: &PartitionId) {
-        self.watermarks.partition(partition).set_ended();
+    /// Leaves a partition out that was read to its end, or takes it in again when it has grown.
+    pub fn set_ended(&mut self, partition: &PartitionId, ended: bool) {
+        self.watermarks.partition(partition).set_ended(ended);
     }
 
     /// Nobody could reach us from `from_millis` to `to_millis`: an empty window in that span says nothing and
@@ -371,7 +371,7 @@ mod tests {
     fn the_end_of_all_partitions_closes_everything() {
         let mut bench = Bench::new(100);
         bench.feed("p", &[(10, "DE", 1.0), (65, "DE", 1.0)]);
-        bench.windows.set_ended(&PartitionId::new("p"));
+        bench.windows.set_ended(&PartitionId::new("p"), true);
         assert_eq!(bench.close_ready().len(), 2);
     }
 }

@@ -9,7 +9,9 @@ export async function get(path, params = {}) {
   const url = `/api/v1/${path}${query.size ? `?${query}` : ""}`;
   let response;
   try {
-    response = await fetch(url, { signal: AbortSignal.timeout(PATIENCE_MILLIS), cache: "no-store" });
+    const token = sessionStorage.getItem(TOKEN);
+    response = await ask(url, token);
+    if (response.status === 401 && askForToken(token)) response = await ask(url, sessionStorage.getItem(TOKEN));
   } catch (error) {
     throw new Error(error.name === "TimeoutError" ? `no answer in ${PATIENCE_MILLIS / 1000} s` : "no connection");
   }
@@ -23,6 +25,27 @@ export async function get(path, params = {}) {
   } catch {
     throw new Error("its answer was cut off or is not JSON");
   }
+}
+
+const TOKEN = "tidewatch-token";
+let refused = false;
+
+function ask(url, token) {
+  return fetch(url, {
+    signal: AbortSignal.timeout(PATIENCE_MILLIS),
+    cache: "no-store",
+    headers: token ? { Authorization: `Bearer ${token}` } : {},
+  });
+}
+
+/** A server with a token wants it once per browser session; whoever says no is not asked again. */
+function askForToken(tried) {
+  if (sessionStorage.getItem(TOKEN) !== tried) return true; // another request has asked meanwhile
+  if (refused) return false;
+  const token = window.prompt("This Tidewatch asks for its access token:");
+  refused = !token;
+  if (token) sessionStorage.setItem(TOKEN, token);
+  return !refused;
 }
 
 // The address: everything chosen lives in it, so that back works and every view is a link.

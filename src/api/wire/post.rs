@@ -65,6 +65,7 @@ fn error(receipt: &Receipt) -> Option<String> {
     let kept = events - rejected;
     let rest = match (*rejected, kept) {
         (1, 0) => String::new(),
+        (1, 1) => "; the other one is kept".to_owned(),
         (1, _) => format!("; the other {kept} are kept"),
         (_, 0) => format!("; all {rejected} records were refused"),
         _ => format!("; {rejected} records were refused in all, the other {kept} are kept"),
