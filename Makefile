@@ -26,7 +26,7 @@ demo: ## build and run a simulated shop, faults included, and watch the incident
 	$(say) '1/3 looking for what the build needs'
 	@scripts/setup.sh demo
 	$(say) '2/3 building Tidewatch: the first time it takes several minutes on two cores, later seconds'
-	cargo build --release --locked --no-default-features --features webhook --bin tidewatch
+	cargo build --release --locked --no-default-features --bin tidewatch
 	$(say) '3/3 starting the demo: it prints its address and every incident; Ctrl-C ends it'
 	@exec $(built)/tidewatch demo
 
