@@ -8,7 +8,7 @@ use std::{
 use foldhash::fast::FixedState;
 use jiff::tz::TimeZone;
 
-use super::{Condition, Field, FieldPaths, Predicate, Reject, RejectReason, TimestampFormat};
+use super::{Condition, Field, FieldPaths, Reject, RejectReason, TimestampFormat};
 
 /// The value of a dimension that an event does not carry.
 pub const NO_VALUE: &str = "(none)";
@@ -196,23 +196,16 @@ fn identity(text: &str) -> u64 {
     hasher.finish()
 }
 
-impl Predicate {
-    /// The plain equality `field = value`.
-    pub fn equals(value: super::Scalar) -> Self {
-        Self::OneOf(vec![value])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Decoder, Format, Scalar};
+    use crate::record::{Decoder, Format, Predicate, Scalar};
 
     fn shop() -> (Decoder, Mapping) {
         let mut paths = FieldPaths::default();
         let purchase = Condition {
             field: paths.index("type"),
-            predicate: Predicate::equals(Scalar::Text("purchase".into())),
+            predicate: Predicate::OneOf(vec![Scalar::Text("purchase".into())]),
         };
         let total = paths.index("order.total");
         let visitor = paths.index("visitor");
