@@ -13,6 +13,17 @@ pub struct Observation {
     civil_seconds: i64,
     value: f64,
     events: u64,
+    weight: f64,
+    occasion: Option<Occasion>,
+}
+
+/// A day or an hour that the calendar knows: a holiday, a promotion, an outage.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Occasion {
+    /// Which occasion; the same number every time it comes back, across restarts and changes of settings.
+    pub class: u64,
+    /// By what the usual value is expected to be multiplied, if somebody knows; positive and finite.
+    pub uplift: Option<f64>,
 }
 
 impl Observation {
@@ -21,7 +32,18 @@ impl Observation {
     /// `civil_seconds` are seconds of the shop's local wall clock since 1970-01-01T00:00 local time: the
     /// hour that a change to summer time skips is a jump, the one it repeats comes twice.
     pub fn new(civil_seconds: i64, value: f64, events: u64) -> Option<Self> {
-        value.is_finite().then_some(Self { civil_seconds, value, events })
+        value.is_finite().then_some(Self { civil_seconds, value, events, weight: 1.0, occasion: None })
+    }
+
+    /// The same with what the value rests on: the denominator of a ratio, the numbers behind a mean or a
+    /// quantile. `None` unless `weight` is finite and positive.
+    pub fn with_weight(self, weight: f64) -> Option<Self> {
+        (weight.is_finite() && weight > 0.0).then_some(Self { weight, ..self })
+    }
+
+    /// The same on an occasion of the calendar.
+    pub fn with_occasion(self, occasion: Occasion) -> Self {
+        Self { occasion: Some(occasion), ..self }
     }
 
     /// Seconds of the local wall clock since 1970-01-01T00:00 local time.
@@ -38,6 +60,16 @@ impl Observation {
     pub fn events(&self) -> u64 {
         self.events
     }
+
+    /// What the value rests on; 1 where nobody said.
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// The occasion of the calendar, if it is one.
+    pub fn occasion(&self) -> Option<Occasion> {
+        self.occasion
+    }
 }
 
 #[derive(Deserialize)]
@@ -45,13 +77,18 @@ struct Unchecked {
     civil_seconds: i64,
     value: f64,
     events: u64,
+    weight: f64,
+    occasion: Option<Occasion>,
 }
 
 impl TryFrom<Unchecked> for Observation {
     type Error = &'static str;
 
     fn try_from(raw: Unchecked) -> Result<Self, Self::Error> {
-        Self::new(raw.civil_seconds, raw.value, raw.events).ok_or("an observation must be finite")
+        let plain =
+            Self::new(raw.civil_seconds, raw.value, raw.events).ok_or("an observation must be finite")?;
+        let weighed = plain.with_weight(raw.weight).ok_or("what an observation rests on must be positive")?;
+        Ok(Self { occasion: raw.occasion, ..weighed })
     }
 }
 
