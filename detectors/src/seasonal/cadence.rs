@@ -40,6 +40,8 @@ pub(super) struct Cadence {
     /// Variance of a reference window's profile, as a factor on the profile's own.
     pub(super) profile_error: f64,
 
+    /// Share of the count of runs on a series of zeros that is kept per observation; half-life four weeks.
+    pub(super) size_keep: f64,
     pub(super) cluster_gap: f64,
     pub(super) shift_after: f64,
     pub(super) q10_decay: f64,
@@ -118,6 +120,7 @@ impl Cadence {
             daily_knot_rate: 1.0 - 0.95_f64.powf(1.0 / per_daily_knot),
             weekly_knot_rate: 1.0 - 0.88_f64.powf(1.0 / per_weekly_knot),
             profile_error: profile_error * profile_error,
+            size_keep: 0.5_f64.powf(1.0 / (4.0 * per_week)),
             cluster_gap: (per_day / 48.0).clamp(3.0, 30.0),
             shift_after: (0.5 * per_day).max(4.0),
             q10_decay: (-0.05 * 10.0 * scale / per_week).exp(),

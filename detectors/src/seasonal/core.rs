@@ -13,6 +13,7 @@ use super::contrast::{CALIBRATE_AFTER, CONTRASTS, Calibration, Frame, PAGE_CONTR
 use super::event::{Event, Outcome};
 use super::rate::{Court, Evidence, Judgement, SIDES, TRACKERS};
 use super::silence::Silence;
+use super::size::{Run, Sizes};
 use super::tracker::Tracker;
 use super::window::Windows;
 use super::{Mode, Prepared};
@@ -35,6 +36,7 @@ pub(super) struct Core {
     calibrations: [Calibration; CONTRASTS],
     absolute: Absolute,
     silence: Silence,
+    sizes: Sizes,
     trackers: [Tracker; TRACKERS],
     event: Event,
 }
@@ -50,6 +52,7 @@ pub(crate) struct Step {
     readings: [Reading; CONTRASTS],
     zero_share: f64,
     clock: f64,
+    run: Run,
     judgement: Judgement,
 }
 
@@ -61,6 +64,7 @@ impl Core {
             calibrations: [Calibration::new(); CONTRASTS],
             absolute: Absolute::new(),
             silence: Silence::new(),
+            sizes: Sizes::new(),
             trackers: [Tracker::new(cadence); TRACKERS],
             event: Event::new(),
         }
@@ -95,12 +99,14 @@ impl Core {
         let zero_share = self.absolute.zero_share_after(x, learned, cadence);
         let zero_richness = zero_richness(zero_share);
         let clock = if mode.count { self.silence.clock_after(x, &expectation) } else { 0.0 };
+        let run = self.sizes.run_after(x);
         let judgement = Court {
             cadence,
             trackers: &self.trackers,
             readings: &readings,
             absolute: &self.absolute,
             zero_richness,
+            size: self.sizes.rate(run, zero_richness, learned, cadence),
             page_only: !mode.count && zero_richness > 0.5,
             weeks: (learned + 1.0) / cadence.points_per_week,
             silence_ln_rate: self.silence.ln_rate(clock, learned, expectation.slow_level, cadence).filter(
@@ -117,7 +123,7 @@ impl Core {
             let edges = band(&frame, &self.calibrations[0], typical, judgement.page_thresholds);
             verdict(x, edges, expectation.mean, &judgement, mode, direction)
         });
-        let step = Step { x, expectation, closes, windows, readings, zero_share, clock, judgement };
+        let step = Step { x, expectation, closes, windows, readings, zero_share, clock, run, judgement };
         Scored { score, prepared: Prepared::Step(step) }
     }
 
@@ -129,6 +135,7 @@ impl Core {
             self.learn_usual(step, alarm_ran, cadence);
         }
         self.silence.set_clock(step.clock);
+        self.sizes.follow(step.run, learns, cadence);
         self.windows = step.windows;
         for (index, (tracker, sighting)) in
             self.trackers.iter_mut().zip(&step.judgement.sightings).enumerate()

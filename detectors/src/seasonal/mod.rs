@@ -15,6 +15,7 @@ mod knots;
 mod opening;
 mod rate;
 mod silence;
+mod size;
 mod tracker;
 mod window;
 

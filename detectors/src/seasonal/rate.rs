@@ -8,6 +8,7 @@
 use super::absolute::Absolute;
 use super::cadence::Cadence;
 use super::contrast::{CONTRASTS, PAGE_CONTRASTS, Reading, name};
+use super::size::SizeRate;
 use super::tracker::{Sighting, Tracker};
 use crate::score::{Reason, Side};
 
@@ -20,6 +21,10 @@ const LN_MINOR_LIGHT: f64 = 1.667_706_820_558_076_2;
 const LN_MINOR_HEAVY: f64 = 2.484_906_649_788_000_3;
 /// Typical residuals that make severity 70 at one minute.
 const ABSOLUTE_THRESHOLD: f64 = 7.0;
+/// Both surprises at so many times their thresholds make severity 70.
+pub(super) const BOTH: f64 = 1.2;
+/// A page needs a residual of at least the inverse of this, in thresholds.
+pub(super) const ABSOLUTE_REACH: f64 = 1.5;
 const MOST_STRENGTH: f64 = 1e4;
 
 /// The four trackers: page rise, page drop, minor rise, minor drop.
@@ -105,6 +110,17 @@ impl Tail {
     }
 }
 
+/// One factor over the threshold from two: how many times its own threshold each surprise is.
+///
+/// Their geometric mean beside [`BOTH`], so that one that is far beyond makes up for some of the other; but a
+/// relative surprise below its threshold never pages, and a residual below two thirds of its own neither.
+fn together(relative: f64, absolute: f64) -> f64 {
+    if relative <= 0.0 || absolute <= 0.0 {
+        return 0.0;
+    }
+    relative.min(ABSOLUTE_REACH * absolute).min((relative * absolute).sqrt() / BOTH)
+}
+
 /// Everything a judgement rests on.
 pub(super) struct Court<'a> {
     pub(super) cadence: &'a Cadence,
@@ -112,6 +128,8 @@ pub(super) struct Court<'a> {
     pub(super) readings: &'a [Reading; CONTRASTS],
     pub(super) absolute: &'a Absolute,
     pub(super) zero_richness: f64,
+    /// How rare the size of a rise is on a series that is nearly always zero.
+    pub(super) size: Option<SizeRate>,
     /// A continuous series of nearly only zeros has no minor class of its own.
     pub(super) page_only: bool,
     /// Weeks learned, this observation included.
@@ -180,6 +198,12 @@ impl Court<'_> {
                 page = Evidence::of(index, tail.ln_rate(times));
             }
         }
+        if side == 0
+            && let Some(size) = self.size
+        {
+            page.ln_rate = size.temper(page.ln_rate);
+            plain.ln_rate = size.temper(plain.ln_rate);
+        }
         let sighting = &mut judgement.sightings[side];
         if side == 1
             && let Some(silence) = self.silence_ln_rate
@@ -195,14 +219,14 @@ impl Court<'_> {
         judgement.minor[side] = plain;
     }
 
-    /// The comparison that exceeds both thresholds by the largest factor, and the lesser factor.
+    /// The comparison whose two surprises together exceed their thresholds most, and by which factor.
     fn two_surprises(&self, sign: f64, threshold: Threshold) -> (usize, f64) {
         let mut best = (0, 0.0);
         for (index, reading) in self.readings.iter().enumerate().take(PAGE_CONTRASTS) {
             let strength = sign * reading.strength;
             if strength > 1.0 {
                 let residual = sign * reading.local_residual / self.absolute.scale(index, self.zero_richness);
-                let times = (strength / threshold.strength).min(residual / threshold.residual);
+                let times = together(strength / threshold.strength, residual / threshold.residual);
                 if times > best.1 {
                     best = (index, times);
                 }
@@ -215,7 +239,7 @@ impl Court<'_> {
         let factor = self.cadence.threshold_factor;
         let quantiles = judgement.sightings[side].quantiles;
         let young = 7.28 - 1.98 * ((self.weeks - 1.0) / 3.0).clamp(0.0, 1.0);
-        let heavy = young.max(5.3 + (quantiles.q30 / factor - 2.4) * 4.0).min(15.0) * factor;
+        let heavy = young.max(5.0 + (quantiles.q30 / factor - 2.4) * 4.0).min(15.0) * factor;
         let strength = if lightness > 0.0 {
             let settled_q10 = self.trackers[side].quantiles().q10;
             let light = (1.31 * settled_q10).max(3.4 * factor).min(heavy);
