@@ -41,8 +41,10 @@ const MAX_MEAN: f64 = 1e40;
 ///
 /// Rises and drops of one window or of a few, for paging; small or slow changes over half an hour to hours, for
 /// the minor class; silences, where a count stays at zero. A page needs two surprises at once: rare for the
-/// noise at this hour, and large beside the usual residual of the whole series. Severity 70 is about one false
-/// event a week on the series, and rarer by ten for every 10 more.
+/// noise at this hour, and large beside the usual residual of the whole series; one far beyond its threshold
+/// makes up for some of the other. On a series that is nearly always zero a rise must also be large among the
+/// values that are not. Severity 70 is about one false event a week on the series, and rarer by ten for every
+/// 10 more.
 ///
 /// # When it works
 ///
@@ -52,8 +54,7 @@ const MAX_MEAN: f64 = 1e40;
 ///
 /// # When it does not
 ///
-/// Rhythms other than the day and the week (paydays, moon, campaigns) are news to it every time. Rare visits of
-/// events on a series of zeros have no size model. Small night dips on a busy series stay in the minor class
+/// Rhythms other than the day and the week (paydays, moon, campaigns) are news to it every time. Small night dips on a busy series stay in the minor class
 /// by intent. In the first weeks thresholds are higher, so less is found. It looks at one series alone: what
 /// several series say together is for others to weigh.
 ///
@@ -109,9 +110,8 @@ const MAX_MEAN: f64 = 1e40;
 ///
 /// # Cost
 ///
-/// Half a microsecond or a little more for score and learn together, 5.5 KB in memory and 5 KB saved per series,
-/// most of it the profiles. Sums are `f64`: with the profiles in `f32` single severities of real series moved by
-/// more than ten. While the kind is undecided the kept observations add 24 bytes each; the value that changes
+/// Half a microsecond or a little more for score and learn together, 3.5 KB in memory and 3 KB saved per series,
+/// most of it the profiles, which are `f32`; all other sums are `f64`. While the kind is undecided the kept observations add 24 bytes each; the value that changes
 /// the kind costs one more pass over them, to score it and again to learn it.
 ///
 /// # Reference
