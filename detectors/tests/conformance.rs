@@ -201,7 +201,7 @@ fn every_interval_is_sound() {
 
 #[test]
 fn memory_is_bounded() {
-    assert!(size_of::<tidewatch_detectors::Seasonal>() < 8 * 1_024);
+    assert!(size_of::<tidewatch_detectors::Seasonal>() <= 4 * 1_024);
     for interval in INTERVALS {
         for config in every_kind(interval, ValueKind::Learned, Direction::Both) {
             let (mut model, mut most) = (config.start(), 0);
