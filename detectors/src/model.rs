@@ -12,7 +12,7 @@ use crate::seasonal::Seasonal;
 
 /// The fitted state of a detector for one series.
 ///
-/// Saved as a version followed by the kind (`{"version":2,"kind":{"seasonal":{..}}}` in JSON), in any serde
+/// Saved as a version followed by the kind (`{"version":3,"kind":{"seasonal":{..}}}` in JSON), in any serde
 /// format, also in those that do not describe themselves. Save it in a format that keeps every bit of a float,
 /// or scores after loading may differ in the last digits.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +32,7 @@ pub struct Learning {
 
 impl Model {
     /// Version of the saved form.
-    pub const STATE_VERSION: u32 = 2;
+    pub const STATE_VERSION: u32 = 3;
 
     /// Progress while warming up, `None` once the model scores.
     pub fn learning(&self) -> Option<Learning> {
@@ -131,10 +131,10 @@ mod tests {
     #[test]
     fn the_version_comes_first_and_is_checked() {
         let saved = serde_json::to_string(&start()).unwrap();
-        assert!(saved.starts_with(r#"{"version":2,"kind":{"seasonal":{"#), "{saved:.60}");
-        let newer = saved.replacen(r#""version":2"#, r#""version":3"#, 1);
+        assert!(saved.starts_with(r#"{"version":3,"kind":{"seasonal":{"#), "{saved:.60}");
+        let newer = saved.replacen(r#""version":3"#, r#""version":4"#, 1);
         let refused = serde_json::from_str::<Model>(&newer).unwrap_err().to_string();
-        assert!(refused.contains("model state has version 3, this build reads 2"), "{refused}");
+        assert!(refused.contains("model state has version 4, this build reads 3"), "{refused}");
     }
 
     #[test]

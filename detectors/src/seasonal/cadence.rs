@@ -53,6 +53,8 @@ pub(super) struct Cadence {
 
     /// The values are made of single events, with hours in which none come.
     pub(super) lumpy: bool,
+    /// Values are ratios that count for as much as their denominator.
+    pub(super) ratio: bool,
 }
 
 /// Share of news per observation for a half-life in observations.
@@ -80,6 +82,7 @@ impl Cadence {
     pub(super) fn of(config: SeasonalConfig) -> Self {
         let mut cadence = Self::new(config.interval_seconds);
         cadence.lumpy = config.kind.is_lumpy();
+        cadence.ratio = config.kind == ValueKind::Ratio;
         if config.kind == ValueKind::Amounts {
             cadence.rarity_step = Self::AMOUNTS_STEP;
             cadence.rarity_decay = Self::AMOUNTS_STEP * Self::AMOUNTS_BUDGET / cadence.points_per_week;
@@ -128,6 +131,7 @@ impl Cadence {
             rarity_step: Self::RARITY_STEP,
             rarity_decay: Self::RARITY_STEP * 12.0 * scale.sqrt() / per_week,
             lumpy: false,
+            ratio: false,
         }
     }
 

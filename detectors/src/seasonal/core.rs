@@ -75,18 +75,18 @@ impl Core {
         self.baseline.learned
     }
 
-    /// Scores the value `x` (already shifted) and prepares learning it.
+    /// Scores the value `x` (already shifted, times its `exposure`) and prepares learning it.
     pub(super) fn score(
         &self,
         civil_seconds: i64,
-        x: f64,
+        (x, exposure): (f64, f64),
         cadence: &Cadence,
         mode: Mode,
         direction: Direction,
     ) -> Scored {
         let learned = self.baseline.learned as f64;
         let closes = self.absolute.closes(self.baseline.slow_level, cadence);
-        let expectation = self.baseline.expect(civil_seconds, x, cadence, mode, closes);
+        let expectation = self.baseline.expect(civil_seconds, (x, exposure), cadence, mode, closes);
         let clipped = if learned <= cadence.clip_after { x } else { clip(x, &expectation) };
         let windows = self.windows.after(x, clipped, &expectation);
         let ramp = 1.0 / (1.0 + (1.0 - learned / cadence.points_per_week).max(0.0));
@@ -109,19 +109,21 @@ impl Core {
             size: self.sizes.rate(run, zero_richness, learned, cadence),
             page_only: !mode.count && zero_richness > 0.5,
             weeks: (learned + 1.0) / cadence.points_per_week,
-            silence_ln_rate: self.silence.ln_rate(clock, learned, expectation.slow_level, cadence).filter(
-                |_| {
+            silence_ln_rate: self
+                .silence
+                .ln_rate(clock, learned, expectation.slow_level * self.baseline.exposure, cadence)
+                .filter(|_| {
                     // Which hours are closed takes two weeks to see.
                     !closes || learned >= 2.0 * cadence.points_per_week
-                },
-            ),
+                }),
         }
         .judge();
 
         let score = (learned >= cadence.short_warmup).then(|| {
             let typical = self.absolute.scale(0, zero_richness);
             let edges = band(&frame, &self.calibrations[0], typical, judgement.page_thresholds);
-            verdict(x, edges, expectation.mean, &judgement, mode, direction)
+            let score = verdict(x, edges, expectation.mean, &judgement, mode, direction);
+            if cadence.ratio { per_trial(score, exposure) } else { score }
         });
         let step = Step { x, expectation, closes, windows, readings, zero_share, clock, run, judgement };
         Scored { score, prepared: Prepared::Step(step) }
@@ -221,6 +223,16 @@ fn verdict(
         minor_log10_rate,
         side: if quiet { nearer } else { side },
         reason: if quiet { Reason::Quiet } else { evidence.reason },
+    }
+}
+
+/// The score of a ratio, whose values are worked on as sums over `exposure` trials.
+fn per_trial(score: Score, exposure: f64) -> Score {
+    Score {
+        expected: score.expected / exposure,
+        lower: score.lower / exposure,
+        upper: score.upper / exposure,
+        ..score
     }
 }
 

@@ -32,6 +32,8 @@ use crate::score::Score;
 
 /// Values beyond this are read as this; squares and ratios of them stay finite.
 const MAX_VALUE: f64 = 1e30;
+/// Denominators beyond this, or below one part of it, are read as this.
+const MAX_EXPOSURE: f64 = 1e9;
 /// The largest mean the baseline may expect.
 const MAX_MEAN: f64 = 1e40;
 
@@ -69,6 +71,13 @@ const MAX_MEAN: f64 = 1e40;
 /// close is judged as a plain count. Amounts also keep to a budget: the rarity rule, a bound of about 12 alarms
 /// a week elsewhere, balances at one alarm in four weeks on each side, with steps of a fifth, so that
 /// a tail heavier than assumed calibrates itself. A sum that is truly wrong every week becomes deaf to it.
+///
+/// # Ratios
+///
+/// [`ValueKind::Ratio`] works on what stands above the line, and expects level times profile times denominator; the level
+/// is then a share. So chance is that of the denominator of each window, and a thin hour does not scream. The typical
+/// residual is counted in things above the line: a busy hour weighs more, as it does in the shop. A window without
+/// anything above the line advances the clock of silence by what its denominator promised.
 ///
 /// # Parameters
 ///
@@ -205,7 +214,13 @@ impl Seasonal {
 
     /// What the values are taken for: never [`ValueKind::Learned`], and final after the first two days.
     pub fn value_kind(&self) -> ValueKind {
-        if self.mode.count { ValueKind::Count } else { ValueKind::Continuous }
+        if self.cadence.ratio {
+            ValueKind::Ratio
+        } else if self.mode.count {
+            ValueKind::Count
+        } else {
+            ValueKind::Continuous
+        }
     }
 
     /// Progress while warming up, `None` once the detector scores.
@@ -241,8 +256,13 @@ impl Seasonal {
 
     #[inline]
     fn step(&self, core: &Core, mode: Mode, observation: &Observation) -> Scored {
-        let x = mode.shift(readable(observation.value()));
-        core.score(observation.civil_seconds(), x, &self.cadence, mode, self.config.direction)
+        let mut x = mode.shift(readable(observation.value()));
+        let mut exposure = 1.0;
+        if self.cadence.ratio {
+            exposure = observation.weight().clamp(1.0 / MAX_EXPOSURE, MAX_EXPOSURE);
+            x = (x * exposure).min(MAX_VALUE);
+        }
+        core.score(observation.civil_seconds(), (x, exposure), &self.cadence, mode, self.config.direction)
     }
 
     #[inline]
@@ -255,7 +275,8 @@ impl Seasonal {
         let mut core = Core::new(&self.cadence);
         for point in self.opening.iter().flat_map(Opening::points) {
             let x = mode.shift(point.value);
-            let scored = core.score(point.civil_seconds, x, &self.cadence, mode, self.config.direction);
+            let scored =
+                core.score(point.civil_seconds, (x, 1.0), &self.cadence, mode, self.config.direction);
             if let Prepared::Step(step) = &scored.prepared {
                 core.learn(step, &self.cadence, point.policy());
             }
