@@ -15,8 +15,8 @@ use super::rate::{Court, Evidence, Judgement, SIDES, TRACKERS};
 use super::silence::Silence;
 use super::tracker::Tracker;
 use super::window::Windows;
-use super::{Mode, Prepared};
-use crate::detector::{LearnPolicy, Scored};
+use super::{Judged, Mode, Prepared};
+use crate::detector::LearnPolicy;
 use crate::score::{Direction, Reason, Score, Side};
 
 /// Clip of values that are learned, in standard deviations.
@@ -53,6 +53,13 @@ pub(crate) struct Step {
     judgement: Judgement,
 }
 
+impl Step {
+    /// The slow level, and what it says for this time with the rhythm; shifted like `x`.
+    pub(super) fn slow_view(&self) -> (f64, f64) {
+        (self.expectation.slow_level, self.expectation.slow_level * self.expectation.profile)
+    }
+}
+
 impl Core {
     pub(super) fn new(cadence: &Cadence) -> Self {
         Self {
@@ -79,7 +86,7 @@ impl Core {
         cadence: &Cadence,
         mode: Mode,
         direction: Direction,
-    ) -> Scored {
+    ) -> Judged {
         let learned = self.baseline.learned as f64;
         let closes = self.absolute.closes(self.baseline.slow_level, cadence);
         let expectation = self.baseline.expect(civil_seconds, x, cadence, mode, closes);
@@ -118,7 +125,7 @@ impl Core {
             verdict(x, edges, expectation.mean, &judgement, mode, direction)
         });
         let step = Step { x, expectation, closes, windows, readings, zero_share, clock, judgement };
-        Scored { score, prepared: Prepared::Step(step) }
+        Judged { score, prepared: Prepared::Step(step) }
     }
 
     /// Applies what [`Self::score`] prepared.
