@@ -17,8 +17,9 @@ use crate::seasonal::{self, Judged, Seasonal};
 const MAX_VALUE: f64 = 1e30;
 /// Novelty that has severity 70.
 const NOVELTY_AT_70: f64 = 0.8;
-/// Severity lost per novelty below it, and won above it.
-const SLOPES: (f64, f64) = (62.0, 28.0);
+/// Severity lost per novelty below it, and won above it. What a prototype stands for (novelty up to ln 2) stays
+/// below 50.
+const SLOPES: (f64, f64) = (200.0, 28.0);
 /// The mean of residuals that is the second signal, in observations.
 const RESIDUAL_MEMORY: f64 = 40.0;
 /// The seasonal view counts where knowing the rhythm makes residuals this much smaller.
