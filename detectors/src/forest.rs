@@ -207,7 +207,7 @@ impl Detector for Forest {
         let side = if value < self.mean { Side::Drop } else { Side::Rise };
         let allowed = if self.config.direction.allows(side) { rate } else { QUIET_LOG10_RATE };
         let reach = 4.0 * self.variance.max(0.0).sqrt();
-        let score = self.learning().is_none().then(|| Score {
+        let score = self.learning().is_none().then_some(Score {
             expected: self.mean,
             lower: self.mean - reach,
             upper: self.mean + reach,

@@ -64,14 +64,13 @@ impl Model {
 
     /// Scores, then learns; `None` while warming up.
     pub fn observe(&mut self, observation: &Observation, policy: LearnPolicy) -> Option<Score> {
-        match self {
-            Self::Seasonal(seasonal) => seasonal.observe(observation, policy),
-            _ => {
-                let Scored { score, prepared } = self.score(observation);
-                self.learn(observation, Scored { score, prepared }, policy);
-                score
-            }
+        // The road of a million series: what is prepared does not leave the seasonal detector.
+        if let Self::Seasonal(seasonal) = self {
+            return seasonal.observe(observation, policy);
         }
+        let Scored { score, prepared } = self.score(observation);
+        self.learn(observation, Scored { score, prepared }, policy);
+        score
     }
 }
 

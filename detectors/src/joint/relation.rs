@@ -63,10 +63,13 @@ struct Margin {
     seen: u64,
 }
 
+/// What one measure's seasonal view prepared, and its residual before scaling; `None` for a missing value.
+type View = Option<(seasonal::Prepared, Option<f64>)>;
+
 /// What learning applies.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
-    margins: Vec<Option<(seasonal::Prepared, Option<f64>)>>,
+    margins: Vec<View>,
     vector: Option<Vec<f64>>,
     distance: Option<f64>,
     alarming: bool,
@@ -134,10 +137,7 @@ impl<L: Law> Relation<L> {
     }
 
     /// The seasonal views, and the vector once all of them speak.
-    fn read(
-        &self,
-        observation: &JointObservation<'_>,
-    ) -> (Vec<Option<(seasonal::Prepared, Option<f64>)>>, Option<Vec<f64>>) {
+    fn read(&self, observation: &JointObservation<'_>) -> (Vec<View>, Option<Vec<f64>>) {
         let mut newest = Some(Vec::with_capacity(self.margins.len()));
         let mut views = Vec::with_capacity(self.margins.len());
         for (index, margin) in self.margins.iter().enumerate() {
@@ -159,7 +159,6 @@ impl<L: Law> Relation<L> {
             let before = self.recent.len().checked_sub(kept)?;
             Some([&self.recent[before..], &newest].concat())
         });
-        // Without a full vector the newest residuals are still wanted; they are read again from the views.
         (views, vector)
     }
 
