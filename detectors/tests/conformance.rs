@@ -175,7 +175,7 @@ fn a_constant_never_alarms() {
                 for index in 0..3_200 {
                     let score = learn(&mut model, &at(interval, index, value));
                     let worst = score.map_or(0.0, |score| score.severity().max(score.minor()));
-                    assert!(worst < 70.0, "{value} every {interval} s: {worst} at {index}");
+                    assert!(worst < 70.0, "{value} every {interval} s: {worst} at {index}: {config:?}");
                 }
             }
         }
@@ -226,7 +226,9 @@ fn every_interval_is_sound() {
             for observation in traffic(interval, 4_000, 200.0, 5) {
                 assert!(learn(&mut model, &observation).is_none_or(|score| is_sound(&score)));
             }
-            assert!(model.learning().is_none());
+            // An undeclared gauge is silent for 14 days, however many windows that is.
+            let silent = matches!(config, DetectorConfig::Novelty(novelty) if !novelty.declared);
+            assert!(silent || model.learning().is_none(), "{config:?}");
         }
     }
 }
@@ -308,8 +310,12 @@ fn severity_on_pure_noise_is_within_bounds() {
             series_weeks += WEEKS - 2;
         }
         let per_week = |count: i32| f64::from(count) / series_weeks as f64;
-        assert!(per_week(pages) < 1.0, "{} pages a week", per_week(pages));
-        assert!((0.1..3.0).contains(&per_week(events)), "{} events a week", per_week(events));
+        // Where one class is all there is, it keeps the rate of both. Novelty's is nominal: an upper bound.
+        let most_pages = if matches!(config, DetectorConfig::Seasonal(_)) { 1.0 } else { 3.0 };
+        assert!(per_week(pages) < most_pages, "{} pages a week: {config:?}", per_week(pages));
+        let least = if matches!(config, DetectorConfig::Novelty(_)) { 0.0 } else { 0.1 };
+        println!("{:.2} pages, {:.2} events a week: {config:?}", per_week(pages), per_week(events));
+        assert!((least..3.0).contains(&per_week(events)), "{} events a week: {config:?}", per_week(events));
     }
 }
 
