@@ -6,7 +6,7 @@
 
 use augurs::{Fit, mstl::MSTLModel};
 use divan::{Bencher, counter::ItemsCount};
-use krcflib::rcf::{RCFBuilder, RCFOptionsBuilder};
+use rcflib::rcf::{RCFBuilder, RCFOptionsBuilder};
 use tidewatch_detectors::{
     DetectorConfig, Direction, ForestConfig, LearnPolicy, Model, NoveltyConfig, Observation, SeasonalConfig,
     ValueKind,
@@ -73,7 +73,7 @@ fn forest(bencher: Bencher<'_, '_>, series: usize) {
 fn krcflib(bencher: Bencher<'_, '_>, series: usize) {
     let mut forests: Vec<_> = (0..series)
         .map(|index| {
-            let mut forest = RCFBuilder::<u64, u64>::new(1, 4)
+            let mut forest = RCFBuilder::new(1, 4)
                 .tree_capacity(256)
                 .number_of_trees(30)
                 .random_seed(1)

@@ -91,9 +91,9 @@ impl ForestConfig {
 ///
 /// # Cost
 ///
-/// Some 3 µs for score and learn together, some 140 KB in memory per series: for tens or hundreds of series, not
-/// for a million. A forest that inserts and forgets point by point costs ten times that in published crates, which is why
-/// this one is grown in turns instead; `docs/benchmarks.md` has both.
+/// Some 15 µs for score and learn together, some 140 KB in memory per series: for tens or hundreds of series, not
+/// for a million. Published crates, which insert and forget point by point, cost several times that in both, which is
+/// why this one is grown in turns instead; `docs/benchmarks.md` has a comparison.
 ///
 /// # Reference
 ///

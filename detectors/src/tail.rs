@@ -52,7 +52,8 @@ impl Pace {
         let coarseness = (points_per_week / 10_080.0).powf(0.4).min(1.0);
         Self {
             points_per_week,
-            peaks_per_week: PEAKS_PER_WEEK * coarseness / f64::from(sides),
+            // Days have too few peaks to tell a commoner one from; two a week leave room below severity 70.
+            peaks_per_week: (PEAKS_PER_WEEK * coarseness).max(2.0) / f64::from(sides),
             gap: (per_day / 48.0).clamp(3.0, 30.0) as u32,
             sides: f64::from(sides),
             shift_after: ((0.5 * per_day) as u32).max(5),
