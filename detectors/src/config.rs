@@ -7,11 +7,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::change::{Change, ChangeConfig};
 use crate::detector::{Detector, LearnPolicy, Train, TrainError};
+use crate::flatline::{Flatline, FlatlineConfig};
+use crate::forest::{Forest, ForestConfig};
 use crate::model::Model;
+use crate::novelty::{Novelty, NoveltyConfig};
 use crate::observation::Observation;
 use crate::score::Direction;
 use crate::seasonal::Seasonal;
+use crate::threshold::{Threshold, ThresholdConfig};
 
 /// What the values of a series are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,11 +72,17 @@ impl SeasonalConfig {
 
     /// Checked settings.
     pub fn new(interval_seconds: u32, kind: ValueKind, direction: Direction) -> Result<Self, ConfigError> {
-        if (Self::MIN_INTERVAL_SECONDS..=Self::MAX_INTERVAL_SECONDS).contains(&interval_seconds) {
-            Ok(Self { interval_seconds, kind, direction })
-        } else {
-            Err(ConfigError::Interval { seconds: interval_seconds })
-        }
+        check_interval(interval_seconds)?;
+        Ok(Self { interval_seconds, kind, direction })
+    }
+}
+
+/// Refuses intervals that no detector knows.
+pub(crate) fn check_interval(seconds: u32) -> Result<(), ConfigError> {
+    if (SeasonalConfig::MIN_INTERVAL_SECONDS..=SeasonalConfig::MAX_INTERVAL_SECONDS).contains(&seconds) {
+        Ok(())
+    } else {
+        Err(ConfigError::Interval { seconds })
     }
 }
 
@@ -91,11 +102,21 @@ impl TryFrom<UncheckedSeasonal> for SeasonalConfig {
 }
 
 /// Which detector, with its settings; the twin of [`Model`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DetectorConfig {
     /// Daily and weekly seasons; see [`Seasonal`].
     Seasonal(SeasonalConfig),
+    /// Values a gauge has never shown; see [`Novelty`].
+    Novelty(NoveltyConfig),
+    /// Patterns that are not remembered; see [`Forest`].
+    Forest(ForestConfig),
+    /// Percent against the windows before, or a season ago; see [`Change`].
+    Change(ChangeConfig),
+    /// Hard bounds; see [`Threshold`].
+    Threshold(ThresholdConfig),
+    /// No change for so long; see [`Flatline`].
+    Flatline(FlatlineConfig),
 }
 
 impl DetectorConfig {
@@ -103,6 +124,11 @@ impl DetectorConfig {
     pub fn start(&self) -> Model {
         match self {
             Self::Seasonal(config) => Model::Seasonal(Box::new(Seasonal::new(*config))),
+            Self::Novelty(config) => Model::Novelty(Box::new(Novelty::new(*config))),
+            Self::Forest(config) => Model::Forest(Box::new(Forest::new(*config))),
+            Self::Change(config) => Model::Change(Box::new(Change::new(*config))),
+            Self::Threshold(config) => Model::Threshold(Box::new(Threshold::new(*config))),
+            Self::Flatline(config) => Model::Flatline(Box::new(Flatline::new(*config))),
         }
     }
 }
@@ -134,6 +160,13 @@ pub enum ConfigError {
         /// The interval that was asked for, in seconds.
         seconds: u32,
     },
+    /// Another setting is out of range.
+    Setting {
+        /// Its name.
+        setting: &'static str,
+        /// What was expected.
+        expected: &'static str,
+    },
 }
 
 impl fmt::Display for ConfigError {
@@ -146,6 +179,9 @@ impl fmt::Display for ConfigError {
                     SeasonalConfig::MIN_INTERVAL_SECONDS,
                     SeasonalConfig::MAX_INTERVAL_SECONDS
                 )
+            }
+            Self::Setting { setting, expected } => {
+                write!(f, "{setting} is out of range; expected {expected}")
             }
         }
     }

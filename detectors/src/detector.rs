@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::observation::Observation;
 use crate::score::Score;
-use crate::seasonal::Prepared;
+use crate::{change, forest, novelty, seasonal};
 
 /// Judges observations of one series and learns them.
 pub trait Detector {
@@ -45,6 +45,17 @@ pub struct Scored {
     /// The verdict; `None` while the detector warms up.
     pub score: Option<Score>,
     pub(crate) prepared: Prepared,
+}
+
+/// What learning applies, by detector. One that was made by another kind is ignored.
+#[derive(Clone, Debug)]
+pub(crate) enum Prepared {
+    Seasonal(seasonal::Prepared),
+    Novelty(novelty::Step),
+    Forest(forest::Step),
+    Change(change::Step),
+    /// Learning needs the observation only.
+    Nothing,
 }
 
 /// What is missing in a history to learn from.

@@ -5,10 +5,15 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
+use crate::change::Change;
 use crate::detector::{Detector, LearnPolicy, Scored};
+use crate::flatline::Flatline;
+use crate::forest::Forest;
+use crate::novelty::Novelty;
 use crate::observation::Observation;
 use crate::score::Score;
 use crate::seasonal::Seasonal;
+use crate::threshold::Threshold;
 
 /// The fitted state of a detector for one series.
 ///
@@ -18,7 +23,18 @@ use crate::seasonal::Seasonal;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Model {
     /// Daily and weekly seasons.
+    // Every kind is boxed: a million seasonal series do not pay for the largest of them.
     Seasonal(Box<Seasonal>),
+    /// Values a gauge has never shown.
+    Novelty(Box<Novelty>),
+    /// Patterns that are not remembered.
+    Forest(Box<Forest>),
+    /// Percent against the windows before, or a season ago.
+    Change(Box<Change>),
+    /// Hard bounds.
+    Threshold(Box<Threshold>),
+    /// No change for so long.
+    Flatline(Box<Flatline>),
 }
 
 /// How far a model is with its warm-up.
@@ -38,14 +54,23 @@ impl Model {
     pub fn learning(&self) -> Option<Learning> {
         match self {
             Self::Seasonal(seasonal) => seasonal.learning(),
+            Self::Novelty(novelty) => novelty.learning(),
+            Self::Forest(forest) => forest.learning(),
+            Self::Change(change) => change.learning(),
+            Self::Threshold(threshold) => threshold.learning(),
+            Self::Flatline(flatline) => flatline.learning(),
         }
     }
 
     /// Scores, then learns; `None` while warming up.
     pub fn observe(&mut self, observation: &Observation, policy: LearnPolicy) -> Option<Score> {
-        match self {
-            Self::Seasonal(seasonal) => seasonal.observe(observation, policy),
+        // The road of a million series: what is prepared does not leave the seasonal detector.
+        if let Self::Seasonal(seasonal) = self {
+            return seasonal.observe(observation, policy);
         }
+        let Scored { score, prepared } = self.score(observation);
+        self.learn(observation, Scored { score, prepared }, policy);
+        score
     }
 }
 
@@ -53,12 +78,22 @@ impl Detector for Model {
     fn score(&self, observation: &Observation) -> Scored {
         match self {
             Self::Seasonal(seasonal) => seasonal.score(observation),
+            Self::Novelty(novelty) => novelty.score(observation),
+            Self::Forest(forest) => forest.score(observation),
+            Self::Change(change) => change.score(observation),
+            Self::Threshold(threshold) => threshold.score(observation),
+            Self::Flatline(flatline) => flatline.score(observation),
         }
     }
 
     fn learn(&mut self, observation: &Observation, scored: Scored, policy: LearnPolicy) {
         match self {
             Self::Seasonal(seasonal) => seasonal.learn(observation, scored, policy),
+            Self::Novelty(novelty) => novelty.learn(observation, scored, policy),
+            Self::Forest(forest) => forest.learn(observation, scored, policy),
+            Self::Change(change) => change.learn(observation, scored, policy),
+            Self::Threshold(threshold) => threshold.learn(observation, scored, policy),
+            Self::Flatline(flatline) => flatline.learn(observation, scored, policy),
         }
     }
 }
@@ -74,6 +109,11 @@ struct Saving<'a> {
 #[serde(rename = "Kind", rename_all = "snake_case")]
 enum SavingKind<'a> {
     Seasonal(&'a Seasonal),
+    Novelty(&'a Novelty),
+    Forest(&'a Forest),
+    Change(&'a Change),
+    Threshold(&'a Threshold),
+    Flatline(&'a Flatline),
 }
 
 #[derive(Deserialize)]
@@ -88,6 +128,11 @@ struct Saved {
 #[serde(rename = "Kind", rename_all = "snake_case")]
 enum SavedKind {
     Seasonal(Box<Seasonal>),
+    Novelty(Box<Novelty>),
+    Forest(Box<Forest>),
+    Change(Box<Change>),
+    Threshold(Box<Threshold>),
+    Flatline(Box<Flatline>),
 }
 
 /// Refuses before the rest is read, so that the message is about the version and not about a field.
@@ -105,6 +150,11 @@ impl Serialize for Model {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let kind = match self {
             Self::Seasonal(seasonal) => SavingKind::Seasonal(seasonal),
+            Self::Novelty(novelty) => SavingKind::Novelty(novelty),
+            Self::Forest(forest) => SavingKind::Forest(forest),
+            Self::Change(change) => SavingKind::Change(change),
+            Self::Threshold(threshold) => SavingKind::Threshold(threshold),
+            Self::Flatline(flatline) => SavingKind::Flatline(flatline),
         };
         Saving { version: Self::STATE_VERSION, kind }.serialize(serializer)
     }
@@ -114,6 +164,11 @@ impl<'de> Deserialize<'de> for Model {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Saved::deserialize(deserializer)?.kind {
             SavedKind::Seasonal(seasonal) => Self::Seasonal(seasonal),
+            SavedKind::Novelty(novelty) => Self::Novelty(novelty),
+            SavedKind::Forest(forest) => Self::Forest(forest),
+            SavedKind::Change(change) => Self::Change(change),
+            SavedKind::Threshold(threshold) => Self::Threshold(threshold),
+            SavedKind::Flatline(flatline) => Self::Flatline(flatline),
         })
     }
 }

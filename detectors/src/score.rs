@@ -91,6 +91,18 @@ pub enum Reason {
     },
     /// Nothing has come for an unusually long time.
     Silence,
+    /// A value, or a level of the residual, that the series has not shown before.
+    Novel,
+    /// The pattern of the newest windows fits none that is remembered.
+    Pattern,
+    /// The change against the reference is too large.
+    Change,
+    /// A hard bound is crossed.
+    Bound,
+    /// Nothing has changed for too long.
+    Flat,
+    /// The measures do not stand to each other as they usually do.
+    Relation,
 }
 
 /// The comparisons of the seasonal detector.
@@ -143,6 +155,12 @@ impl fmt::Display for Reason {
         match self {
             Self::Quiet => f.write_str("nothing stands out"),
             Self::Silence => f.write_str("nothing has come for an unusually long time"),
+            Self::Novel => f.write_str("a value it has not shown before"),
+            Self::Pattern => f.write_str("the last windows follow no pattern that is remembered"),
+            Self::Change => f.write_str("too large a change against its reference"),
+            Self::Bound => f.write_str("a bound is crossed"),
+            Self::Flat => f.write_str("nothing has changed for too long"),
+            Self::Relation => f.write_str("the measures do not stand to each other as usual"),
             Self::Contrast { statistic, windows } => {
                 match windows {
                     1 => f.write_str("last window")?,

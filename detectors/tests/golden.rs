@@ -117,7 +117,7 @@ fn a_state_of_version_3_loads_and_scores_on() {
     }
     let mut model: Model = serde_json::from_str(include_str!("golden/v3/seasonal.json")).unwrap();
     let golden: Golden = serde_json::from_str(include_str!("golden/hour_count.json")).unwrap();
-    let Model::Seasonal(seasonal) = &model;
+    let Model::Seasonal(seasonal) = &model else { panic!("another kind") };
     assert_eq!(seasonal.value_kind(), ValueKind::Count);
     let series = golden_series(&Case::HOUR_COUNT);
     let scores = run(&mut model, &series[support::SAVED_AFTER..]);

@@ -7,7 +7,8 @@ use std::io::Read;
 
 use jiff::tz::TimeZone;
 use tidewatch_detectors::{
-    Detector, DetectorConfig, LearnPolicy, Model, Observation, Score, SeasonalConfig, ValueKind,
+    Against, ChangeConfig, ConfigError, Detector, DetectorConfig, Direction, FlatlineConfig, ForestConfig,
+    LearnPolicy, Model, NoveltyConfig, Observation, Score, SeasonalConfig, ValueKind,
 };
 
 use super::alert_column::AlertColumn;
@@ -27,6 +28,47 @@ pub struct ScoreOptions {
     pub zone: TimeZone,
     /// Seconds between points; the median distance when `None`.
     pub interval_seconds: Option<u32>,
+    /// Which detector, at its default settings.
+    pub detector: ScoreDetector,
+}
+
+/// The detectors that need no setting, at their defaults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ScoreDetector {
+    /// Daily and weekly seasons.
+    #[default]
+    Seasonal,
+    /// Values a gauge has never shown; the series are declared gauges.
+    Novelty,
+    /// Patterns that are not remembered.
+    Forest,
+    /// Against one week ago (intervals from 1 min), rarity learned.
+    Change,
+    /// No change for a day.
+    Flatline,
+}
+
+impl ScoreDetector {
+    fn config(self, seconds: u32) -> Result<DetectorConfig, ConfigError> {
+        let direction = Direction::Both;
+        let per_day = (86_400 / seconds.max(1)).max(1);
+        Ok(match self {
+            Self::Seasonal => {
+                DetectorConfig::Seasonal(SeasonalConfig::new(seconds, ValueKind::Learned, direction)?)
+            }
+            Self::Novelty => {
+                DetectorConfig::Novelty(NoveltyConfig::new(seconds, ValueKind::Learned, direction, true)?)
+            }
+            Self::Forest => DetectorConfig::Forest(ForestConfig::new(seconds, direction, 0)?),
+            Self::Change => {
+                // Where a week is too long to keep, the day.
+                let week = 7 * per_day;
+                let season = if week <= 10_080 { week } else { per_day };
+                DetectorConfig::Change(ChangeConfig::new(seconds, Against::Season(season), None, direction)?)
+            }
+            Self::Flatline => DetectorConfig::Flatline(FlatlineConfig::new(seconds, per_day.max(3), 0.0)?),
+        })
+    }
 }
 
 /// A series could not be scored.
@@ -82,9 +124,8 @@ pub fn score_series(input: impl Read, options: &ScoreOptions) -> Result<ScoredRo
         None => median_distance(&rows, &order),
     };
     let config =
-        SeasonalConfig::new(seconds.round() as u32, ValueKind::Learned, tidewatch_detectors::Direction::Both)
-            .map_err(|_| ScoreError::Interval(seconds))?;
-    let mut model = DetectorConfig::Seasonal(config).start();
+        options.detector.config(seconds.round() as u32).map_err(|_| ScoreError::Interval(seconds))?;
+    let mut model = config.start();
     let mut alerts = AlertColumn::default();
     let mut last_millis = None;
     for index in order {
@@ -209,6 +250,7 @@ mod tests {
             value: "value".into(),
             zone: TimeZone::UTC,
             interval_seconds: None,
+            detector: ScoreDetector::Seasonal,
         }
     }
 

@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 
 use super::Exit;
 use crate::{
-    backtest::{ScoreError, ScoreOptions, score_series},
+    backtest::{ScoreDetector, ScoreError, ScoreOptions, score_series},
     config::parse_duration,
 };
 
@@ -36,6 +36,9 @@ pub(super) struct ScoreArguments {
     /// Time between points, e.g. 5m; the median distance of the rows by default
     #[arg(long, value_parser = parse_duration)]
     interval: Option<Duration>,
+    /// The detector, at its default settings
+    #[arg(long, value_enum, default_value_t)]
+    detector: ScoreDetector,
     /// Folder for the results, one file per input
     #[arg(long)]
     out: PathBuf,
@@ -49,6 +52,7 @@ pub(super) fn score(arguments: &ScoreArguments) -> anyhow::Result<()> {
         value: arguments.value.clone(),
         zone,
         interval_seconds: arguments.interval.map(|interval| interval.as_secs() as u32),
+        detector: arguments.detector,
     };
     if let Some(missing) = arguments.files.iter().find(|path| !path.exists()) {
         return Err(Exit::Usage(format!("no file `{}`", missing.display())).into());

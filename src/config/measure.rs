@@ -18,6 +18,8 @@ pub(super) struct CheckedMeasure {
     pub(super) input: Option<MeasureInput>,
     pub(super) direction: Direction,
     pub(super) unit: Option<String>,
+    /// The detector as written, if it has one of its own.
+    pub(super) detector: Option<Value>,
 }
 
 const KINDS: &str = "count, sum, avg, min, max, distinct, ratio or a quantile such as p95";
@@ -34,11 +36,13 @@ pub(super) fn measure(
     let mut direction = Direction::Both;
     let mut unit = None;
     let mut conditions = Vec::new();
+    let mut detector = None;
     for (key, value) in table {
         let key_path = format!("{path}.{key}");
         match key.as_str() {
             "direction" => direction = parse_direction(&key_path, value)?,
             "unit" => unit = Some(text(&key_path, value, "a unit")?.to_owned()),
+            "detector" => detector = Some(value.clone()),
             "where" => conditions = where_conditions(&key_path, value, fields)?,
             _ => {
                 if kind.is_some() {
@@ -58,7 +62,7 @@ pub(super) fn measure(
         ));
     }
     let input = input.map(|kind| MeasureInput { kind, conditions });
-    Ok(CheckedMeasure { name: name.to_owned(), kind, input, direction, unit })
+    Ok(CheckedMeasure { name: name.to_owned(), kind, input, direction, unit, detector })
 }
 
 fn measure_kind(
@@ -86,7 +90,10 @@ fn measure_kind(
         "max" => AggregateKind::Max,
         "distinct" => AggregateKind::Distinct,
         _ => AggregateKind::Quantile(quantile(key).ok_or_else(|| {
-            Problem::new(path, format!("is no key of a measure; expected {KINDS}, where, direction or unit"))
+            Problem::new(
+                path,
+                format!("is no key of a measure; expected {KINDS}, where, direction, unit or detector"),
+            )
         })?),
     };
     let field = fields.index(text(path, value, "the path of a field")?);

@@ -5,6 +5,7 @@
 //! value and what is allowed, and all sections are checked before the first problem is reported.
 
 mod check;
+mod detector;
 mod measure;
 mod monitor;
 mod secrets;

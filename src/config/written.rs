@@ -85,6 +85,8 @@ pub(super) struct WrittenMonitor {
     #[serde(default)]
     pub(super) detector: WrittenDetector,
     #[serde(default)]
+    pub(super) relations: BTreeMap<String, WrittenRelation>,
+    #[serde(default)]
     pub(super) alerts: Vec<WrittenAlertRule>,
 }
 
@@ -101,6 +103,44 @@ pub(super) struct WrittenDetector {
     pub(super) kind: Option<String>,
     pub(super) severity: Option<f64>,
     pub(super) budget: Option<String>,
+    pub(super) lower: Option<f64>,
+    pub(super) upper: Option<f64>,
+    pub(super) windows: Option<u32>,
+    pub(super) tolerance: Option<f64>,
+    pub(super) percent: Option<f64>,
+    pub(super) season: Option<String>,
+    pub(super) seed: Option<u64>,
+}
+
+impl WrittenDetector {
+    /// From the value of a measure's key `detector`.
+    pub(super) fn deserialize_from(value: &toml::Value) -> Result<Self, String> {
+        Self::deserialize(value.clone()).map_err(|error| error.to_string())
+    }
+
+    /// The keys that only some kinds have, as far as they are written.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("lower", self.lower.is_some()),
+            ("upper", self.upper.is_some()),
+            ("windows", self.windows.is_some()),
+            ("tolerance", self.tolerance.is_some()),
+            ("percent", self.percent.is_some()),
+            ("season", self.season.is_some()),
+            ("seed", self.seed.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(key, written)| written.then_some(key))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenRelation {
+    pub(super) kind: String,
+    pub(super) measures: Vec<String>,
+    pub(super) max_slices: Option<usize>,
+    pub(super) seed: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -20,6 +20,7 @@ mod intake;
 mod models;
 mod monitor;
 mod ports;
+mod relations;
 mod restore;
 mod run;
 mod status;
@@ -36,6 +37,7 @@ pub use ports::{
     DeadLetters, Fault, History, HistoryRange, IncidentQuery, Notifier, NotifyError, Outbox, OutboxRow,
     Restored, RestoredMonitor, Retry, Source, SourceError, SourceState, Store, StoreError,
 };
+pub use relations::RelationSpec;
 pub use restore::{RestoreError, restore};
 pub use run::{IncidentWatcher, RunError, RunPolicy, Runner};
 pub use status::{MonitorStatus, SourceStatus, StatusBoard};

@@ -4,11 +4,12 @@
 //! folds the frames after it, which gives the same models bit for bit.
 
 use serde::{Deserialize, Serialize};
-use tidewatch_detectors::{DetectorConfig, LearnPolicy, Model, Observation};
+use tidewatch_detectors::{DetectorConfig, JointModel, LearnPolicy, Model, Observation};
 
 use super::{
     FrameBlob, ModelBlob, SHARD_SLICES, ShardFrame, StoredScore,
     frames::{BlobError, pack, unpack},
+    relations::{RelationSpec, Relations},
 };
 use crate::{anomaly::Reading, window::Cell, window::Frame};
 
@@ -58,6 +59,7 @@ struct SeriesState {
 pub struct Models {
     measures: Vec<Judging>,
     series: Vec<SeriesState>,
+    relations: Relations,
     /// Per shard: windows learned since its last snapshot.
     unsaved: Vec<u32>,
     /// Per shard: end of the last window learned.
@@ -69,16 +71,30 @@ pub struct Models {
 struct SavedShard {
     settings: String,
     series: Vec<SeriesState>,
+    relations: Vec<Option<JointModel>>,
+}
+
+/// The beginning of [`SavedShard`], readable whatever follows.
+#[derive(Deserialize)]
+struct SavedHead {
+    settings: String,
 }
 
 impl Models {
     /// No models yet; one judging per measure.
-    pub fn new(measures: Vec<Judging>) -> Self {
-        Self { measures, series: Vec::new(), unsaved: Vec::new(), learned_through: Vec::new() }
+    pub fn new(measures: Vec<Judging>, relations: Vec<RelationSpec>) -> Self {
+        Self {
+            measures,
+            series: Vec::new(),
+            relations: Relations::new(relations),
+            unsaved: Vec::new(),
+            learned_through: Vec::new(),
+        }
     }
 
     /// Scores every observation of a closed window, then learns it. `civil_seconds` gives the local time of
-    /// a slice. The result has one entry per series; `None` is a gap.
+    /// a slice. The result has one entry per series, and behind the series of a slice one per relation; `None`
+    /// is a gap.
     pub fn judge(
         &mut self,
         frame: &Frame,
@@ -114,7 +130,40 @@ impl Models {
                 }
             });
         }
-        readings
+        self.judge_relations(frame, readings, civil_seconds)
+    }
+
+    /// Adds the readings of relations behind those of each slice. They are few; one thread does.
+    fn judge_relations(
+        &mut self,
+        frame: &Frame,
+        readings: Vec<Option<Reading>>,
+        civil_seconds: &(dyn Fn(usize) -> i64 + Sync),
+    ) -> Vec<Option<Reading>> {
+        if self.relations.specs().is_empty() {
+            return readings;
+        }
+        self.relations.resize(frame.slices.len());
+        let width = self.measures.len();
+        let mut all = Vec::with_capacity(readings.len() + frame.slices.len() * self.relations.specs().len());
+        for (slice, (row, readings)) in frame.slices.iter().zip(readings.chunks(width)).enumerate() {
+            all.extend_from_slice(readings);
+            all.extend(self.observe_relations(slice, &row.cells, civil_seconds(slice)));
+        }
+        all
+    }
+
+    fn observe_relations(
+        &mut self,
+        slice: usize,
+        cells: &[Option<Cell>],
+        civil_seconds: i64,
+    ) -> Vec<Option<Reading>> {
+        let width = self.measures.len();
+        let (measures, series) = (&self.measures, &self.series);
+        let is_thin =
+            |measure: usize| series[slice * width + measure].is_thin(&measures[measure], cells[measure]);
+        self.relations.observe(slice, cells, civil_seconds, is_thin)
     }
 
     /// How many series there are and how many have not scored yet.
@@ -150,7 +199,8 @@ impl Models {
             let width = SHARD_SLICES * self.measures.len();
             let end = ((shard + 1) * width).min(self.series.len());
             let series = self.series[shard * width..end].to_vec();
-            let bytes = pack(&SavedShard { settings: settings.clone(), series });
+            let relations = self.relations.shard(shard);
+            let bytes = pack(&SavedShard { settings: settings.clone(), series, relations });
             blobs.push(ModelBlob { shard, through_millis: self.learned_through[shard], bytes });
         }
         blobs
@@ -160,10 +210,12 @@ impl Models {
     /// are passed over. The frames from [`Models::needed_from`] on must be folded in, in order of time.
     pub fn from_snapshots(
         measures: Vec<Judging>,
+        relations: Vec<RelationSpec>,
         num_slices: usize,
         snapshots: &[ModelBlob],
     ) -> Result<Self, BlobError> {
-        let mut models = Self::new(measures);
+        let mut models = Self::new(measures, relations);
+        models.relations.resize(num_slices);
         let width = models.measures.len();
         models.series.resize(num_slices * width, SeriesState::default());
         models.unsaved.resize(num_slices.div_ceil(SHARD_SLICES), SNAPSHOT_EVERY_WINDOWS);
@@ -171,9 +223,10 @@ impl Models {
         for blob in snapshots {
             let Some(saved) = models.usable(blob)? else { continue };
             let first = blob.shard * SHARD_SLICES * width;
-            for (slot, state) in models.series[first..].iter_mut().zip(saved) {
+            for (slot, state) in models.series[first..].iter_mut().zip(saved.series) {
                 *slot = state;
             }
+            models.relations.load(blob.shard, saved.relations);
             models.learned_through[blob.shard] = blob.through_millis;
             models.unsaved[blob.shard] = 0;
         }
@@ -185,9 +238,12 @@ impl Models {
         self.learned_through.iter().copied().min().unwrap_or(i64::MIN)
     }
 
-    fn usable(&self, blob: &ModelBlob) -> Result<Option<Vec<SeriesState>>, BlobError> {
-        let saved: SavedShard = unpack("model snapshot", &blob.bytes)?;
-        Ok((saved.settings == self.settings()).then_some(saved.series))
+    fn usable(&self, blob: &ModelBlob) -> Result<Option<SavedShard>, BlobError> {
+        let head: SavedHead = unpack("model snapshot", &blob.bytes)?;
+        if head.settings != self.settings() {
+            return Ok(None);
+        }
+        unpack("model snapshot", &blob.bytes).map(Some)
     }
 
     /// Learns a stored window, unless the shard's snapshot already has.
@@ -210,11 +266,20 @@ impl Models {
             let events = frame.events[index / width];
             state.observe(&self.measures[measure], *cell, events, civil_seconds(slice, blob.start_millis));
         }
+        if !self.relations.specs().is_empty() {
+            for (index, cells) in frame.cells.chunks(width).enumerate() {
+                let slice = first + index;
+                if slice * width < self.series.len() {
+                    self.observe_relations(slice, cells, civil_seconds(slice, blob.start_millis));
+                }
+            }
+        }
         Ok(())
     }
 
     fn settings(&self) -> String {
-        format!("{} {:?}", Model::STATE_VERSION, self.measures)
+        let (single, joint) = (Model::STATE_VERSION, JointModel::STATE_VERSION);
+        format!("{single} {joint} {:?} {:?}", self.measures, self.relations.specs())
     }
 }
 
@@ -257,13 +322,20 @@ impl SeriesState {
     }
 }
 
-/// Cuts a judged window into the frames of its shards.
-pub(super) fn shard_frames(frame: &Frame, readings: &[Option<Reading>], width: usize) -> Vec<FrameBlob> {
+/// Cuts a judged window into the frames of its shards. Scores of relations are not stored: `width` measures of
+/// the `stride` readings of a slice are.
+pub(super) fn shard_frames(
+    frame: &Frame,
+    readings: &[Option<Reading>],
+    width: usize,
+    stride: usize,
+) -> Vec<FrameBlob> {
     let mut blobs = Vec::new();
     for (shard, rows) in frame.slices.chunks(SHARD_SLICES).enumerate() {
-        let first = shard * SHARD_SLICES * width;
-        let scores = readings[first..first + rows.len() * width]
-            .iter()
+        let first = shard * SHARD_SLICES * stride;
+        let scores = readings[first..first + rows.len() * stride]
+            .chunks(stride)
+            .flat_map(|readings| &readings[..width])
             .map(|reading| reading.and_then(|reading| reading.score.as_ref().map(StoredScore::from)))
             .collect();
         let shard_frame = ShardFrame {

@@ -9,6 +9,7 @@ use super::{
     FrameBlob, Models, MonitorCommit, RecordedInputKind, SlicesFrom,
     frames::{BlobError, pack, unpack},
     models::{Judging, shard_frames},
+    relations::RelationSpec,
 };
 use crate::{
     anomaly::{Alert, AnomalyTracker, Incident, IncidentBook, MonitorFacts, Updates, WindowView},
@@ -33,6 +34,8 @@ pub struct MonitorSpec {
     pub mapping: Mapping,
     /// How each measure is judged.
     pub judging: Vec<Judging>,
+    /// Measures judged together. Their names follow those of the measures in `facts`.
+    pub relations: Vec<RelationSpec>,
     /// Whose civil time the seasons of a slice follow.
     pub zones: SliceZones,
     /// A partition silent for so long is left out of the watermark.
@@ -158,7 +161,7 @@ impl Monitor {
     pub fn new(spec: Arc<MonitorSpec>) -> Self {
         Self {
             windows: Windows::new(spec.window.clone()),
-            models: Models::new(spec.judging.clone()),
+            models: Models::new(spec.judging.clone(), spec.relations.clone()),
             tracker: AnomalyTracker::default(),
             book: IncidentBook::default(),
             totals: Totals::default(),
@@ -263,7 +266,8 @@ impl Monitor {
         let (changed, closed) = self.tracker.update(&view);
         let updates = self.book.update(&view, &changed, &closed);
         let width = self.spec.window.measures.len();
-        self.pending.frames.extend(shard_frames(frame, &readings, width));
+        let stride = self.spec.facts.measures.len();
+        self.pending.frames.extend(shard_frames(frame, &readings, width, stride));
         self.pending.num_windows += 1;
         self.pending.take(updates);
     }
@@ -364,8 +368,14 @@ impl MonitorSpec {
             let names = window.dimensions.iter().zip(kept).filter(|(_, kept)| **kept);
             format!("[{}]", names.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "))
         };
+        // Anomalies are stored by number of measure and relation.
+        let mut relations = String::new();
+        for relation in &self.relations {
+            relations += "; relation ";
+            relations += &relation.name;
+        }
         format!(
-            "interval {} s in {}; dimensions {}; rollups {}; measures {}",
+            "interval {} s in {}; dimensions {}; rollups {}; measures {}{relations}",
             window.grid.width().seconds(),
             window.grid.zone().iana_name().unwrap_or("fixed"),
             window.dimensions.join(", "),

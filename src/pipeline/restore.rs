@@ -67,7 +67,9 @@ async fn restore_monitor<S: Store + History + ?Sized>(
     let stored = store.restore_monitor(&name).await?;
     let Some(state) = stored.state else { return Ok(Monitor::new(spec)) };
     let judging = spec.judging.clone();
-    let mut models = Models::from_snapshots(judging, stored.slices.len(), &stored.models).map_err(damaged)?;
+    let relations = spec.relations.clone();
+    let mut models =
+        Models::from_snapshots(judging, relations, stored.slices.len(), &stored.models).map_err(damaged)?;
     let zones = spec.zones.clone();
     let slices = stored.slices.clone();
     let civil_seconds = |slice: usize, millis: i64| zones.civil_seconds(&slices[slice], millis);

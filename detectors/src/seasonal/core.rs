@@ -16,8 +16,8 @@ use super::silence::Silence;
 use super::size::{Run, Sizes};
 use super::tracker::Tracker;
 use super::window::Windows;
-use super::{Mode, Prepared};
-use crate::detector::{LearnPolicy, Scored};
+use super::{Judged, Mode, Prepared};
+use crate::detector::LearnPolicy;
 use crate::score::{Direction, Reason, Score, Side};
 
 /// Clip of values that are learned, in standard deviations.
@@ -56,6 +56,13 @@ pub(crate) struct Step {
     judgement: Judgement,
 }
 
+impl Step {
+    /// The slow level, and what it says for this time with the rhythm; shifted like `x`.
+    pub(super) fn slow_view(&self) -> (f64, f64) {
+        (self.expectation.slow_level, self.expectation.slow_level * self.expectation.profile)
+    }
+}
+
 impl Core {
     pub(super) fn new(cadence: &Cadence) -> Self {
         Self {
@@ -83,7 +90,7 @@ impl Core {
         cadence: &Cadence,
         mode: Mode,
         direction: Direction,
-    ) -> Scored {
+    ) -> Judged {
         let learned = self.baseline.learned as f64;
         let closes = self.absolute.closes(self.baseline.slow_level, cadence);
         let expectation = self.baseline.expect(civil_seconds, (x, exposure), cadence, mode, closes);
@@ -126,7 +133,7 @@ impl Core {
             if cadence.ratio { per_trial(score, exposure) } else { score }
         });
         let step = Step { x, expectation, closes, windows, readings, zero_share, clock, run, judgement };
-        Scored { score, prepared: Prepared::Step(step) }
+        Judged { score, prepared: Prepared::Step(step) }
     }
 
     /// Applies what [`Self::score`] prepared.

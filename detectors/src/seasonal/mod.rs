@@ -25,7 +25,7 @@ use self::cadence::Cadence;
 use self::core::{Core, Step};
 use self::opening::Opening;
 use crate::config::{SeasonalConfig, ValueKind};
-use crate::detector::{Detector, LearnPolicy, Scored};
+use crate::detector::{self, Detector, LearnPolicy, Scored};
 use crate::model::Learning;
 use crate::observation::Observation;
 use crate::score::Score;
@@ -194,6 +194,13 @@ pub(crate) enum Prepared {
     Revise(Mode),
 }
 
+/// A score with what learning the same observation will apply.
+#[derive(Clone, Debug)]
+pub(crate) struct Judged {
+    pub(crate) score: Option<Score>,
+    pub(crate) prepared: Prepared,
+}
+
 impl Seasonal {
     /// A detector that has seen nothing.
     pub fn new(config: SeasonalConfig) -> Self {
@@ -231,12 +238,29 @@ impl Seasonal {
 
     /// Scores, then learns; `None` while warming up.
     pub fn observe(&mut self, observation: &Observation, policy: LearnPolicy) -> Option<Score> {
-        let scored = self.score(observation);
-        self.apply(observation, &scored.prepared, policy);
-        scored.score
+        let judged = self.judge(observation);
+        self.apply(observation, &judged.prepared, policy);
+        judged.score
     }
 
-    fn apply(&mut self, observation: &Observation, prepared: &Prepared, policy: LearnPolicy) {
+    /// What [`Detector::score`] says, for detectors that hold a seasonal view of their own.
+    #[inline]
+    pub(crate) fn judge(&self, observation: &Observation) -> Judged {
+        if let Some(mode) = self.revised(observation) {
+            let score = self.step(&self.refold(mode), mode, observation).score;
+            return Judged { score, prepared: Prepared::Revise(mode) };
+        }
+        self.step(&self.core, self.mode, observation)
+    }
+
+    /// The slow level, and what it says for this time with the rhythm, in the unit of the measure.
+    pub(crate) fn slow_view(&self, prepared: &Prepared) -> Option<(f64, f64)> {
+        let Prepared::Step(step) = prepared else { return None };
+        let (level, usual) = step.slow_view();
+        Some((level - self.mode.offset, usual - self.mode.offset))
+    }
+
+    pub(crate) fn apply(&mut self, observation: &Observation, prepared: &Prepared, policy: LearnPolicy) {
         match prepared {
             Prepared::Step(step) => {
                 self.core.learn(step, &self.cadence, policy);
@@ -255,7 +279,7 @@ impl Seasonal {
     }
 
     #[inline]
-    fn step(&self, core: &Core, mode: Mode, observation: &Observation) -> Scored {
+    fn step(&self, core: &Core, mode: Mode, observation: &Observation) -> Judged {
         let mut x = mode.shift(readable(observation.value()));
         let mut exposure = 1.0;
         if self.cadence.ratio {
@@ -300,14 +324,13 @@ impl Seasonal {
 impl Detector for Seasonal {
     #[inline]
     fn score(&self, observation: &Observation) -> Scored {
-        if let Some(mode) = self.revised(observation) {
-            let score = self.step(&self.refold(mode), mode, observation).score;
-            return Scored { score, prepared: Prepared::Revise(mode) };
-        }
-        self.step(&self.core, self.mode, observation)
+        let Judged { score, prepared } = self.judge(observation);
+        Scored { score, prepared: detector::Prepared::Seasonal(prepared) }
     }
 
     fn learn(&mut self, observation: &Observation, scored: Scored, policy: LearnPolicy) {
-        self.apply(observation, &scored.prepared, policy);
+        if let detector::Prepared::Seasonal(prepared) = &scored.prepared {
+            self.apply(observation, prepared, policy);
+        }
     }
 }

@@ -230,6 +230,7 @@ fn shop() -> (Decoder, MonitorSpec) {
         window: Arc::new(window),
         mapping,
         judging: vec![Judging::plain(DetectorConfig::Seasonal(seasonal)); 2],
+        relations: Vec::new(),
         zones: SliceZones { default: zone, by: None },
         idle_timeout_millis: HOUR,
         max_lead_millis: HOUR,
