@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use tidewatch_detectors::{DetectorConfig, SeasonalConfig, ValueKind};
 
 use super::{
-    Problem, measure,
+    Problem, calendar, measure,
     measure::CheckedMeasure,
     units::{budget_per_week, duration_millis},
     written::{WrittenAlertRule, WrittenDetector, WrittenMonitor, WrittenZones},
@@ -79,7 +79,11 @@ pub(super) fn check(
         max_groups: written.max_slices_per_partition.unwrap_or(max_series.saturating_mul(2)),
         dimensions,
     };
+    let (calendar, calendar_files) =
+        calendar::check(&at("calendar"), &written.calendar, &window.dimensions)?;
     Ok(Arc::new(MonitorSpec {
+        calendar: Arc::new(calendar),
+        calendar_files,
         zones: zones(&at("timezones"), written.timezones.as_ref(), zone, &window.dimensions)?,
         idle_timeout_millis: millis("idle_timeout", &written.idle_timeout, "30s")?,
         max_lead_millis: millis("max_lead", &written.max_lead, "1h")?,

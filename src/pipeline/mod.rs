@@ -30,7 +30,7 @@ pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, Rec
 pub use deliver::{Courier, DeliveryPolicy};
 pub use engine::{Engine, EngineLimits};
 pub use frames::{BlobError, SHARD_SLICES, ShardFrame, StoredScore};
-pub use models::{Judging, Models};
+pub use models::{Judging, Models, Seen};
 pub use monitor::{Monitor, MonitorSpec, SliceZones, Totals};
 pub use ports::{
     DeadLetters, Fault, History, HistoryRange, IncidentQuery, Notifier, NotifyError, Outbox, OutboxRow,

@@ -4,7 +4,7 @@
 //! folds the frames after it, which gives the same models bit for bit.
 
 use serde::{Deserialize, Serialize};
-use tidewatch_detectors::{DetectorConfig, LearnPolicy, Model, Observation};
+use tidewatch_detectors::{DetectorConfig, LearnPolicy, Model, Observation, Occasion};
 
 use super::{
     FrameBlob, ModelBlob, SHARD_SLICES, ShardFrame, StoredScore,
@@ -40,6 +40,17 @@ impl Judging {
     }
 }
 
+/// What the models are told of a window of a slice besides its values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Seen {
+    /// Seconds on the wall clock of the slice.
+    pub civil_seconds: i64,
+    /// The occasion of the calendar, if it is one.
+    pub occasion: Option<Occasion>,
+    /// Nothing may be learned: the shop is known to be broken.
+    pub hold: bool,
+}
+
 /// Half-life of the mean weight, in windows, and how many windows it takes before it is trusted.
 const WEIGHT_HALF_LIFE_WINDOWS: f64 = 500.0;
 
@@ -57,6 +68,8 @@ struct SeriesState {
 #[derive(Debug)]
 pub struct Models {
     measures: Vec<Judging>,
+    /// Of the calendar they learn under.
+    calendar: u64,
     series: Vec<SeriesState>,
     /// Per shard: windows learned since its last snapshot.
     unsaved: Vec<u32>,
@@ -72,17 +85,17 @@ struct SavedShard {
 }
 
 impl Models {
-    /// No models yet; one judging per measure.
-    pub fn new(measures: Vec<Judging>) -> Self {
-        Self { measures, series: Vec::new(), unsaved: Vec::new(), learned_through: Vec::new() }
+    /// No models yet; one judging per measure, and the fingerprint of the calendar.
+    pub fn new(measures: Vec<Judging>, calendar: u64) -> Self {
+        Self { measures, calendar, series: Vec::new(), unsaved: Vec::new(), learned_through: Vec::new() }
     }
 
-    /// Scores every observation of a closed window, then learns it. `civil_seconds` gives the local time of
-    /// a slice. The result has one entry per series; `None` is a gap.
+    /// Scores every observation of a closed window, then learns it. `seen` tells the rest of a slice.
+    /// The result has one entry per series; `None` is a gap.
     pub fn judge(
         &mut self,
         frame: &Frame,
-        civil_seconds: &(dyn Fn(usize) -> i64 + Sync),
+        seen: &(dyn Fn(usize) -> Seen + Sync),
         threads: usize,
     ) -> Vec<Option<Reading>> {
         let width = self.measures.len();
@@ -96,11 +109,12 @@ impl Models {
         let slices_each = frame.slices.len().div_ceil(threads).max(1);
         let measures = &self.measures;
         let judge_part = |first: usize, series: &mut [SeriesState], readings: &mut [Option<Reading>]| {
-            for (index, (state, reading)) in series.iter_mut().zip(readings).enumerate() {
-                let (slice, measure) = (first + index / width, index % width);
-                let row = &frame.slices[slice];
-                let cell = row.cells[measure];
-                *reading = state.observe(&measures[measure], cell, row.events, civil_seconds(slice));
+            for (index, states) in series.chunks_mut(width).enumerate() {
+                let (row, seen) = (&frame.slices[first + index], seen(first + index));
+                for (measure, state) in states.iter_mut().enumerate() {
+                    let reading = state.observe(&measures[measure], row.cells[measure], row.events, seen);
+                    readings[index * width + measure] = reading;
+                }
             }
         };
         let parts = self.series.chunks_mut(slices_each * width).zip(readings.chunks_mut(slices_each * width));
@@ -158,12 +172,8 @@ impl Models {
 
     /// The models of `num_slices` slices as far as snapshots hold them. Snapshots made under other settings
     /// are passed over. The frames from [`Models::needed_from`] on must be folded in, in order of time.
-    pub fn from_snapshots(
-        measures: Vec<Judging>,
-        num_slices: usize,
-        snapshots: &[ModelBlob],
-    ) -> Result<Self, BlobError> {
-        let mut models = Self::new(measures);
+    pub fn with_snapshots(self, num_slices: usize, snapshots: &[ModelBlob]) -> Result<Self, BlobError> {
+        let mut models = self;
         let width = models.measures.len();
         models.series.resize(num_slices * width, SeriesState::default());
         models.unsaved.resize(num_slices.div_ceil(SHARD_SLICES), SNAPSHOT_EVERY_WINDOWS);
@@ -194,7 +204,7 @@ impl Models {
     pub fn fold(
         &mut self,
         blob: &FrameBlob,
-        civil_seconds: &dyn Fn(usize, i64) -> i64,
+        seen: &dyn Fn(usize, i64) -> Seen,
     ) -> Result<(), BlobError> {
         if self.learned_through.get(blob.shard).is_none_or(|through| blob.end_millis <= *through) {
             return Ok(());
@@ -208,13 +218,13 @@ impl Models {
             let (slice, measure) = (first + index / width, index % width);
             let Some(state) = self.series.get_mut(slice * width + measure) else { continue };
             let events = frame.events[index / width];
-            state.observe(&self.measures[measure], *cell, events, civil_seconds(slice, blob.start_millis));
+            state.observe(&self.measures[measure], *cell, events, seen(slice, blob.start_millis));
         }
         Ok(())
     }
 
     fn settings(&self) -> String {
-        format!("{} {:?}", Model::STATE_VERSION, self.measures)
+        format!("{} {:?} {:x}", Model::STATE_VERSION, self.measures, self.calendar)
     }
 }
 
@@ -225,17 +235,20 @@ impl SeriesState {
         judging: &Judging,
         cell: Option<Cell>,
         events: u64,
-        civil_seconds: i64,
+        seen: Seen,
     ) -> Option<Reading> {
         let thin = self.is_thin(judging, cell);
         self.weigh(cell);
         let cell = cell?;
         let mut score = None;
         if cell.weight >= judging.min_weight
-            && let Some(observation) = Observation::new(civil_seconds, cell.value, events)
+            && let Some(observation) = Observation::new(seen.civil_seconds, cell.value, events)
         {
             let model = self.model.get_or_insert_with(|| judging.detector.start());
-            score = model.observe(&observation, LearnPolicy::Learn).filter(|_| !thin);
+            let observation =
+                seen.occasion.map_or(observation, |occasion| observation.with_occasion(occasion));
+            let policy = if seen.hold { LearnPolicy::Hold } else { LearnPolicy::Learn };
+            score = model.observe(&observation, policy).filter(|_| !thin);
         }
         Some(Reading { actual: cell.value, score })
     }

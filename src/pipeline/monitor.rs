@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     FrameBlob, Models, MonitorCommit, RecordedInputKind, SlicesFrom,
     frames::{BlobError, pack, unpack},
-    models::{Judging, shard_frames},
+    models::{Judging, Seen, shard_frames},
 };
 use crate::{
     anomaly::{Alert, AnomalyTracker, Incident, IncidentBook, MonitorFacts, Updates, WindowView},
+    calendar::{Calendar, IcsFile, IcsProblem, Moment, read_ics},
     record::{Mapping, PartitionId, RejectReason, RejectSample},
     window::{Frame, MeasureKind, SavedWindows, SliceKey, WindowSpec, Windows},
 };
@@ -35,6 +36,10 @@ pub struct MonitorSpec {
     pub judging: Vec<Judging>,
     /// Whose civil time the seasons of a slice follow.
     pub zones: SliceZones,
+    /// Which times are special for which slices.
+    pub calendar: Arc<Calendar>,
+    /// Calendar files that belong to it; [`MonitorSpec::import`] takes their text.
+    pub calendar_files: Vec<IcsFile>,
     /// A partition silent for so long is left out of the watermark.
     pub idle_timeout_millis: i64,
     /// Events later than their arrival by more than this are refused.
@@ -158,7 +163,7 @@ impl Monitor {
     pub fn new(spec: Arc<MonitorSpec>) -> Self {
         Self {
             windows: Windows::new(spec.window.clone()),
-            models: Models::new(spec.judging.clone()),
+            models: Models::new(spec.judging.clone(), spec.calendar.fingerprint()),
             tracker: AnomalyTracker::default(),
             book: IncidentBook::default(),
             totals: Totals::default(),
@@ -247,9 +252,8 @@ impl Monitor {
 
     fn judge(&mut self, frame: &Frame, threads: usize) {
         let slices = self.windows.registry().keys();
-        let zones = &self.spec.zones;
-        let civil_seconds = |slice: usize| zones.civil_seconds(&slices[slice], frame.start_millis);
-        let readings = self.models.judge(frame, &civil_seconds, threads);
+        let seen = |slice: usize| self.spec.seen(&slices[slice], frame.start_millis);
+        let readings = self.models.judge(frame, &seen, threads);
         let view = WindowView {
             facts: &self.spec.facts,
             slices,
@@ -345,6 +349,23 @@ impl Pending {
 }
 
 impl MonitorSpec {
+    /// What the models are told of a window of a slice besides its values.
+    pub fn seen(&self, slice: &SliceKey, start_millis: i64) -> Seen {
+        let civil_seconds = self.zones.civil_seconds(slice, start_millis);
+        let width_seconds = self.window.grid.width().seconds();
+        let moment = Moment { civil_seconds, seconds: start_millis.div_euclid(1000), width_seconds };
+        let verdict = self.calendar.at(slice, moment);
+        Seen { civil_seconds, occasion: verdict.occasion, hold: verdict.hold }
+    }
+
+    /// Adds the events of one of [`MonitorSpec::calendar_files`]; says which could not be used.
+    pub fn import(&mut self, file: &IcsFile, text: &str) -> Vec<IcsProblem> {
+        let (entries, problems) = read_ics(text, &file.defaults);
+        let calendar = Arc::make_mut(&mut self.calendar);
+        entries.into_iter().for_each(|(entry, spans)| calendar.add(entry, &spans));
+        problems
+    }
+
     /// What stored windows and slices depend on. A monitor cannot go on with another shape; its detector
     /// settings may change, the models are then rebuilt from its history.
     pub fn shape(&self) -> String {

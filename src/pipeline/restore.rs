@@ -66,18 +66,18 @@ async fn restore_monitor<S: Store + History + ?Sized>(
     let damaged = |error| RestoreError::Damaged { monitor: name.clone(), error };
     let stored = store.restore_monitor(&name).await?;
     let Some(state) = stored.state else { return Ok(Monitor::new(spec)) };
-    let judging = spec.judging.clone();
-    let mut models = Models::from_snapshots(judging, stored.slices.len(), &stored.models).map_err(damaged)?;
-    let zones = spec.zones.clone();
+    let empty = Models::new(spec.judging.clone(), spec.calendar.fingerprint());
+    let mut models = empty.with_snapshots(stored.slices.len(), &stored.models).map_err(damaged)?;
+    let told = Arc::clone(&spec);
     let slices = stored.slices.clone();
-    let civil_seconds = |slice: usize, millis: i64| zones.civil_seconds(&slices[slice], millis);
+    let seen = |slice: usize, millis: i64| told.seen(&slices[slice], millis);
     // Frames are kept by their start, which lies before the end a snapshot knows.
     let mut from_millis = models.needed_from().saturating_sub(spec.window.grid.width().millis() * 2);
     loop {
         let range = HistoryRange { from_millis, to_millis: i64::MAX, shard: None, limit: PAGE };
         let page = store.frames(&name, range).await?;
         for blob in &page {
-            models.fold(blob, &civil_seconds).map_err(damaged)?;
+            models.fold(blob, &seen).map_err(damaged)?;
         }
         let Some(last) = page.last().filter(|_| page.len() == PAGE) else { break };
         // The last window may be cut by the page; folding it twice changes nothing.
