@@ -179,7 +179,10 @@ mod tests {
         }
         assert!(Country::parse("ES").is_ok());
         let unknown = Country::parse("AT").unwrap_err().to_string();
-        assert!(unknown.starts_with("`AT` is no country with built-in holidays; there are: US, GB"), "{unknown}");
+        assert!(
+            unknown.starts_with("`AT` is no country with built-in holidays; there are: US, GB"),
+            "{unknown}"
+        );
     }
 
     #[test]

@@ -12,9 +12,7 @@ use jiff::{
     tz::TimeZone,
 };
 
-use super::{
-    Clock, Entry, EntryKind, Origin, Recurrence, Scope, Span, class_of, recurrence::wall_seconds,
-};
+use super::{Clock, Entry, EntryKind, Origin, Recurrence, Scope, Span, class_of, recurrence::wall_seconds};
 
 /// A longer span is a new normal and no occasion.
 pub(crate) const SPAN_SECONDS_MAX: i64 = 366 * 86_400;
@@ -101,12 +99,12 @@ pub fn read_ics(text: &str, defaults: &IcsDefaults) -> (Vec<(Entry, Vec<Span>)>,
     let mut entries = Vec::new();
     let mut problems = Vec::new();
     for draft in drafts.into_iter().filter(|draft| !draft.cancelled || draft.problem.is_some()) {
-        let problem =
-            |detail| IcsProblem { line: draft.line, summary: draft.summary.clone(), detail };
+        let problem = |detail| IcsProblem { line: draft.line, summary: draft.summary.clone(), detail };
         match spans(&draft) {
             Ok((found, cut)) => {
                 if cut {
-                    problems.push(problem("repeats too often; only its first 10,000 times are kept".to_owned()));
+                    problems
+                        .push(problem("repeats too often; only its first 10,000 times are kept".to_owned()));
                 }
                 entries.push((entry(&draft, defaults), found));
             }
@@ -230,7 +228,8 @@ impl Draft {
             "DTEND" => self.end = Some(time(line, value)?),
             "DURATION" => {
                 let length = value.parse::<SignedDuration>();
-                self.length = Some(length.map_err(|_| format!("DURATION `{value}` cannot be read"))?.as_secs());
+                self.length =
+                    Some(length.map_err(|_| format!("DURATION `{value}` cannot be read"))?.as_secs());
             }
             "RRULE" if self.rule.is_some() => return Err("a second RRULE".to_owned()),
             "RRULE" => self.rule = Some(value.to_owned()),
@@ -300,7 +299,12 @@ fn content(number: usize, line: std::borrow::Cow<'_, str>) -> Option<Line<'_>> {
 }
 
 fn unescaped(value: &str) -> String {
-    value.replace("\\n", " ").replace("\\N", " ").replace("\\,", ",").replace("\\;", ";").replace("\\\\", "\\")
+    value
+        .replace("\\n", " ")
+        .replace("\\N", " ")
+        .replace("\\,", ",")
+        .replace("\\;", ";")
+        .replace("\\\\", "\\")
 }
 
 #[cfg(test)]

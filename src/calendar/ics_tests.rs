@@ -40,17 +40,19 @@ fn days_times_zones_and_repetitions_are_read() {
 #[test]
 fn bad_events_are_named_and_others_kept() {
     let event = |lines: &str| format!("BEGIN:VEVENT\r\n{lines}END:VEVENT\r\n");
-    let (entries, problems) = read(&[
-        event("SUMMARY:a\r\nDTSTART:soon\r\n"),
-        event("SUMMARY:b\r\nDTSTART;TZID=Europe/Bern:20260101T000000\r\nDURATION:PT1H\r\n"),
-        event("SUMMARY:c\r\nDTSTART:20260101T000000\r\n"),
-        event("SUMMARY:d\r\nDTSTART;VALUE=DATE:20260101\r\nRRULE:FREQ=NEVER\r\n"),
-        event("DTSTART;VALUE=DATE:20260101\r\n"),
-        event("SUMMARY:e\r\nDTSTART;VALUE=DATE:20260101\r\nDTEND;VALUE=DATE:20250101\r\n"),
-        event("SUMMARY:gone\r\nSTATUS:CANCELLED\r\nDTSTART;VALUE=DATE:20260101\r\n"),
-        event("SUMMARY:good\r\nDTSTART;VALUE=DATE:20260101\r\n"),
-    ]
-    .concat());
+    let (entries, problems) = read(
+        &[
+            event("SUMMARY:a\r\nDTSTART:soon\r\n"),
+            event("SUMMARY:b\r\nDTSTART;TZID=Europe/Bern:20260101T000000\r\nDURATION:PT1H\r\n"),
+            event("SUMMARY:c\r\nDTSTART:20260101T000000\r\n"),
+            event("SUMMARY:d\r\nDTSTART;VALUE=DATE:20260101\r\nRRULE:FREQ=NEVER\r\n"),
+            event("DTSTART;VALUE=DATE:20260101\r\n"),
+            event("SUMMARY:e\r\nDTSTART;VALUE=DATE:20260101\r\nDTEND;VALUE=DATE:20250101\r\n"),
+            event("SUMMARY:gone\r\nSTATUS:CANCELLED\r\nDTSTART;VALUE=DATE:20260101\r\n"),
+            event("SUMMARY:good\r\nDTSTART;VALUE=DATE:20260101\r\n"),
+        ]
+        .concat(),
+    );
     assert_eq!(entries.len(), 1);
     assert_eq!(&*entries[0].0.name, "good");
     assert_eq!(problems[0], "line 2, event `a`: line 4: DTSTART `soon` is no date or time");

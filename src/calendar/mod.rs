@@ -15,8 +15,8 @@ mod wire;
 
 pub use entry::{Entry, EntryKind, Origin, Scope, class_of};
 pub use holidays::{Country, UnknownCountry, public_holidays, retail_days};
-pub use ics::{IcsDefaults, IcsFile, IcsProblem, read_ics};
 pub(crate) use ics::SPAN_SECONDS_MAX;
+pub use ics::{IcsDefaults, IcsFile, IcsProblem, read_ics};
 pub(crate) use recurrence::wall_seconds;
 pub use recurrence::{Occurrences, Recurrence};
 pub use timeline::{Clock, Span};

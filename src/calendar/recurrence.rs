@@ -113,7 +113,10 @@ mod tests {
 
     #[test]
     fn rules_run_on_the_wall_clock() {
-        assert_eq!(days("FREQ=DAILY;COUNT=3").unwrap(), ["20260306T090000", "20260307T090000", "20260308T090000"]);
+        assert_eq!(
+            days("FREQ=DAILY;COUNT=3").unwrap(),
+            ["20260306T090000", "20260307T090000", "20260308T090000"]
+        );
         assert_eq!(days("FREQ=WEEKLY;UNTIL=20260320").unwrap().len(), 3);
         // 13:00 UTC is nine o'clock in New York by summer time.
         assert_eq!(days("FREQ=WEEKLY;UNTIL=20260313T130000Z").unwrap().len(), 2);

@@ -142,11 +142,7 @@ fn ics(path: &str, written: &WrittenIcs, dimensions: &[String]) -> Result<IcsFil
     }
 }
 
-fn event(
-    path: &str,
-    written: &WrittenEvent,
-    dimensions: &[String],
-) -> Result<(Entry, Vec<Span>), Problem> {
+fn event(path: &str, written: &WrittenEvent, dimensions: &[String]) -> Result<(Entry, Vec<Span>), Problem> {
     if written.name.trim().is_empty() {
         return Err(Problem::new(format!("{path}.name"), "empty; the name tells which occasion it is"));
     }
@@ -160,7 +156,10 @@ fn event(
     let (end_clock, to, whole_day) = time(&format!("{path}.to"), &written.to)?;
     let to = if whole_day { to + DAY_SECONDS } else { to };
     if clock != end_clock {
-        return Err(Problem::new(format!("{path}.to"), "one of `from` and `to` has an offset, the other not"));
+        return Err(Problem::new(
+            format!("{path}.to"),
+            "one of `from` and `to` has an offset, the other not",
+        ));
     }
     let length = to - from;
     if !(1..=SPAN_SECONDS_MAX).contains(&length) {
@@ -223,7 +222,10 @@ impl Config {
                 let shown = file.path.display();
                 let text = std::fs::read_to_string(&file.path).map_err(|error| {
                     let path = format!("monitors.{}.calendar.ics[{index}]", spec.facts.monitor);
-                    ConfigError::Values(vec![Problem::new(path, format!("could not read `{shown}`: {error}"))])
+                    ConfigError::Values(vec![Problem::new(
+                        path,
+                        format!("could not read `{shown}`: {error}"),
+                    )])
                 })?;
                 let problems = spec.import(&file, &text);
                 named.extend(problems.iter().map(|problem| format!("`{shown}`, {problem}")));

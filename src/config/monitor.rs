@@ -79,8 +79,7 @@ pub(super) fn check(
         max_groups: written.max_slices_per_partition.unwrap_or(max_series.saturating_mul(2)),
         dimensions,
     };
-    let (calendar, calendar_files) =
-        calendar::check(&at("calendar"), &written.calendar, &window.dimensions)?;
+    let (calendar, calendar_files) = calendar::check(&at("calendar"), &written.calendar, &window.dimensions)?;
     Ok(Arc::new(MonitorSpec {
         calendar: Arc::new(calendar),
         calendar_files,
@@ -141,6 +140,7 @@ fn judging(measure: &CheckedMeasure, width: WindowWidth) -> Judging {
         min_weight,
         min_mean_weight,
         min_numerator: if is_ratio { MIN_NUMBERS } else { 0.0 },
+        guard: measure.guard,
     }
 }
 

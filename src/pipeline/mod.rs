@@ -16,6 +16,7 @@ mod commit;
 mod deliver;
 mod engine;
 mod frames;
+mod guard;
 mod intake;
 mod models;
 mod monitor;
@@ -30,6 +31,7 @@ pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, Rec
 pub use deliver::{Courier, DeliveryPolicy};
 pub use engine::{Engine, EngineLimits};
 pub use frames::{BlobError, SHARD_SLICES, ShardFrame, StoredScore};
+pub use guard::Guard;
 pub use models::{Judging, Models, Seen};
 pub use monitor::{Monitor, MonitorSpec, SliceZones, Totals};
 pub use ports::{

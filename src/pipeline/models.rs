@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tidewatch_detectors::{DetectorConfig, LearnPolicy, Model, Observation, Occasion};
 
 use super::{
-    FrameBlob, ModelBlob, SHARD_SLICES, ShardFrame, StoredScore,
+    FrameBlob, Guard, ModelBlob, SHARD_SLICES, ShardFrame, StoredScore,
     frames::{BlobError, pack, unpack},
 };
 use crate::{anomaly::Reading, window::Cell, window::Frame};
@@ -31,12 +31,14 @@ pub struct Judging {
     /// A ratio is judged where, at its mean so far, at least this would stand above the line: of thirty views
     /// that make one order, two orders are no news.
     pub min_numerator: f64,
+    /// Which deviations are too small, which values cannot be.
+    pub guard: Guard,
 }
 
 impl Judging {
     /// Every observation is judged.
     pub fn plain(detector: DetectorConfig) -> Self {
-        Self { detector, min_weight: 0.0, min_mean_weight: 0.0, min_numerator: 0.0 }
+        Self { detector, min_weight: 0.0, min_mean_weight: 0.0, min_numerator: 0.0, guard: Guard::default() }
     }
 }
 
@@ -201,11 +203,7 @@ impl Models {
     }
 
     /// Learns a stored window, unless the shard's snapshot already has.
-    pub fn fold(
-        &mut self,
-        blob: &FrameBlob,
-        seen: &dyn Fn(usize, i64) -> Seen,
-    ) -> Result<(), BlobError> {
+    pub fn fold(&mut self, blob: &FrameBlob, seen: &dyn Fn(usize, i64) -> Seen) -> Result<(), BlobError> {
         if self.learned_through.get(blob.shard).is_none_or(|through| blob.end_millis <= *through) {
             return Ok(());
         }
@@ -224,19 +222,16 @@ impl Models {
     }
 
     fn settings(&self) -> String {
-        format!("{} {:?} {:x}", Model::STATE_VERSION, self.measures, self.calendar)
+        let learned_by =
+            |judging: &Judging| format!("{:?}", Judging { guard: Guard::default(), ..judging.clone() });
+        let measures: Vec<String> = self.measures.iter().map(learned_by).collect();
+        format!("{} {} {:x}", Model::STATE_VERSION, measures.join(" "), self.calendar)
     }
 }
 
 impl SeriesState {
     /// Score first, learn second; the same for live windows and for frames folded after a restart.
-    fn observe(
-        &mut self,
-        judging: &Judging,
-        cell: Option<Cell>,
-        events: u64,
-        seen: Seen,
-    ) -> Option<Reading> {
+    fn observe(&mut self, judging: &Judging, cell: Option<Cell>, events: u64, seen: Seen) -> Option<Reading> {
         let thin = self.is_thin(judging, cell);
         self.weigh(cell);
         let cell = cell?;
@@ -248,7 +243,8 @@ impl SeriesState {
             let observation =
                 seen.occasion.map_or(observation, |occasion| observation.with_occasion(occasion));
             let policy = if seen.hold { LearnPolicy::Hold } else { LearnPolicy::Learn };
-            score = model.observe(&observation, policy).filter(|_| !thin);
+            let raw = model.observe(&observation, policy).filter(|_| !thin);
+            score = raw.map(|raw| judging.guard.apply(cell.value, raw));
         }
         Some(Reading { actual: cell.value, score })
     }
