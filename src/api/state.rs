@@ -135,6 +135,7 @@ impl MonitorInfo {
             reject_samples: Vec::new(),
             num_open_incidents: 0,
             num_open_windows: 0,
+            alert_rate: None,
         }
     }
 }

@@ -21,6 +21,7 @@ mod intake;
 mod models;
 mod monitor;
 mod ports;
+mod realised;
 mod restore;
 mod run;
 mod status;

@@ -9,6 +9,7 @@ use super::{
     FrameBlob, Models, MonitorCommit, RecordedInputKind, SlicesFrom,
     frames::{BlobError, pack, unpack},
     models::{Judging, Seen, shard_frames},
+    realised::Realised,
 };
 use crate::{
     anomaly::{Alert, AnomalyTracker, Incident, IncidentBook, MonitorFacts, Updates, WindowView},
@@ -131,6 +132,9 @@ pub struct Monitor {
     pub(super) totals: Totals,
     pub(super) samples: Vec<RejectSample>,
     pending: Pending,
+    /// Series with a score in the last window.
+    pub(super) num_judged: usize,
+    pub(super) realised: Realised,
     /// Wall clock of the commit this monitor was restored from.
     pub(super) saved_at_millis: Option<i64>,
 }
@@ -169,6 +173,8 @@ impl Monitor {
             totals: Totals::default(),
             samples: Vec::new(),
             pending: Pending::default(),
+            num_judged: 0,
+            realised: Realised::default(),
             saved_at_millis: None,
             spec,
         }
@@ -196,6 +202,8 @@ impl Monitor {
             totals: saved.totals,
             samples: saved.samples,
             pending,
+            num_judged: 0,
+            realised: Realised::default(),
             saved_at_millis: Some(saved.at_millis),
             spec,
         }))
@@ -264,11 +272,14 @@ impl Monitor {
         self.totals.windows += 1;
         self.totals.scored += view.num_judged() as u64;
         self.totals.refused_slices += frame.refused_slices as u64;
+        self.num_judged = view.num_judged();
         let (changed, closed) = self.tracker.update(&view);
         let updates = self.book.update(&view, &changed, &closed);
         let width = self.spec.window.measures.len();
         self.pending.frames.extend(shard_frames(frame, &readings, width));
         self.pending.num_windows += 1;
+        updates.incidents.iter().for_each(|incident| self.realised.note(incident));
+        self.realised.forget_before(frame.end_millis);
         self.pending.take(updates);
     }
 

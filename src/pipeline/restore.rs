@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use super::{
-    Engine, EngineLimits, History, HistoryRange, Models, Monitor, MonitorSpec, Store, StoreError,
-    frames::BlobError,
+    Engine, EngineLimits, History, HistoryRange, IncidentQuery, Models, Monitor, MonitorSpec, Store,
+    StoreError, frames::BlobError,
 };
-use crate::record::{Decoder, SourceId};
+use crate::{
+    anomaly::IncidentKind,
+    record::{Decoder, SourceId},
+};
 
 /// Blobs read at a time while models are rebuilt.
 const PAGE: usize = 2_000;
+/// Incidents looked at for the realised rate of alerts.
+const INCIDENTS_RECALLED: usize = 10_000;
 
 /// An engine could not be restored.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +89,20 @@ async fn restore_monitor<S: Store + History + ?Sized>(
         from_millis =
             if page[0].start_millis == last.start_millis { last.end_millis } else { last.start_millis };
     }
-    Monitor::restore(spec, &state, stored.slices, models)
+    let mut monitor = Monitor::restore(spec, &state, stored.slices, models)
         .map_err(damaged)?
-        .map_err(|difference| RestoreError::Reshaped { monitor: name.clone(), difference })
+        .map_err(|difference| RestoreError::Reshaped { monitor: name.clone(), difference })?;
+    let query = IncidentQuery {
+        monitor: Some(name.clone()),
+        state: None,
+        kind: Some(IncidentKind::Deviation),
+        min_severity: None,
+        opened_before_millis: None,
+        limit: INCIDENTS_RECALLED,
+    };
+    store.incidents(&query).await?.iter().for_each(|incident| monitor.realised.note(incident));
+    if let Some(closed_through) = monitor.windows.next_start() {
+        monitor.realised.forget_before(closed_through);
+    }
+    Ok(monitor)
 }
