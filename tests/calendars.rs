@@ -15,7 +15,7 @@ fn slice(country: Option<&str>) -> SliceKey {
 }
 
 fn millis(text: &str) -> i64 {
-    text.parse::<jiff::Timestamp>().unwrap().as_millisecond()
+    text.parse::<jiff::Timestamp>().expect("a time").as_millisecond()
 }
 
 #[test]

@@ -114,6 +114,7 @@ impl Incident {
     }
 
     /// True when over.
+    /// True when over.
     pub fn is_closed(&self) -> bool {
         self.state == IncidentState::Closed
     }

@@ -53,11 +53,11 @@ impl fmt::Display for IcsProblem {
 }
 
 /// One content line, unfolded.
-struct Line<'t> {
+struct Line {
     number: usize,
     name: String,
     parameters: Vec<(String, String)>,
-    value: std::borrow::Cow<'t, str>,
+    value: String,
 }
 
 /// A time as written.
@@ -209,7 +209,7 @@ fn drafts(text: &str) -> Vec<Draft> {
 }
 
 impl Draft {
-    fn take(&mut self, line: &Line<'_>) -> Result<(), String> {
+    fn take(&mut self, line: &Line) -> Result<(), String> {
         let value = line.value.trim();
         match line.name.as_str() {
             "UID" => value.clone_into(&mut self.uid),
@@ -242,7 +242,7 @@ impl Draft {
     }
 
     /// A list of times, on the wall clock of the start.
-    fn times(&self, line: &Line<'_>) -> Result<Vec<i64>, String> {
+    fn times(&self, line: &Line) -> Result<Vec<i64>, String> {
         line.value
             .split(',')
             .map(|value| {
@@ -253,7 +253,7 @@ impl Draft {
     }
 }
 
-fn time(line: &Line<'_>, value: &str) -> Result<Time, String> {
+fn time(line: &Line, value: &str) -> Result<Time, String> {
     let wrong = || format!("{} `{value}` is no date or time", line.name);
     if value.len() == 8 {
         let day = Date::strptime("%Y%m%d", value).map_err(|_| wrong())?;
@@ -271,7 +271,7 @@ fn time(line: &Line<'_>, value: &str) -> Result<Time, String> {
 }
 
 /// Content lines with folded ones joined; each has the number of its first.
-fn lines(text: &str) -> Vec<Line<'_>> {
+fn lines(text: &str) -> Vec<Line> {
     let mut joined: Vec<(usize, std::borrow::Cow<'_, str>)> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         match (line.strip_prefix([' ', '\t']), joined.last_mut()) {
@@ -279,10 +279,10 @@ fn lines(text: &str) -> Vec<Line<'_>> {
             _ => joined.push((index + 1, line.into())),
         }
     }
-    joined.into_iter().filter_map(|(number, line)| content(number, line)).collect()
+    joined.into_iter().filter_map(|(number, line)| content(number, &line)).collect()
 }
 
-fn content(number: usize, line: std::borrow::Cow<'_, str>) -> Option<Line<'_>> {
+fn content(number: usize, line: &str) -> Option<Line> {
     let mut quoted = false;
     let colon = line.char_indices().find_map(|(at, letter)| {
         quoted ^= letter == '"';
@@ -294,7 +294,7 @@ fn content(number: usize, line: std::borrow::Cow<'_, str>) -> Option<Line<'_>> {
         .filter_map(|part| part.split_once('='))
         .map(|(name, value)| (name.to_ascii_uppercase(), value.trim_matches('"').to_owned()))
         .collect();
-    let value = line[colon + 1..].to_owned().into();
+    let value = line[colon + 1..].to_owned();
     Some(Line { number, name, parameters, value })
 }
 

@@ -84,6 +84,13 @@ impl Calendar {
         self.entries.push(entry);
     }
 
+    /// Adds several.
+    pub fn extend(&mut self, entries: Vec<(Entry, Vec<Span>)>) {
+        for (entry, spans) in entries {
+            self.add(entry, &spans);
+        }
+    }
+
     /// What holds in a window of a slice.
     ///
     /// Of several occasions the one with the most specific scope counts; then configured before imported

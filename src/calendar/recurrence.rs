@@ -44,7 +44,9 @@ impl Recurrence {
             let set: RRuleSet = text.parse().map_err(|error: rrule::RRuleError| error.to_string())?;
             let result = set.all(OCCURRENCES_MAX);
             cut = result.limited;
-            starts.extend(result.dates.iter().map(|date| date.timestamp()));
+            for date in &result.dates {
+                starts.push(date.timestamp());
+            }
         }
         starts.extend(&self.also);
         starts.retain(|start| *start < HORIZON_SECONDS && !self.except.contains(start));

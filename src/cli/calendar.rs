@@ -41,7 +41,9 @@ pub(super) fn calendar(arguments: &CalendarArguments) -> anyhow::Result<()> {
         output::line(serde_json::to_string_pretty(&times)?);
         return Ok(());
     }
-    times.iter().for_each(|time| output::line(row(time)));
+    for time in &times {
+        output::line(row(time));
+    }
     Ok(())
 }
 

@@ -34,7 +34,9 @@ pub(super) async fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
         output::line(format!("source {} ({})", source.id, source.kind.as_str()));
         for monitor in &source.monitors {
             output::line(format!("  monitor {}: {}", monitor.facts.monitor, monitor.shape()));
-            monitor.facts.rules.iter().filter_map(evidence).for_each(output::line);
+            for evidence in monitor.facts.rules.iter().filter_map(evidence) {
+                output::line(evidence);
+            }
         }
         if source.monitors.is_empty() {
             output::line("  no monitor reads it");

@@ -29,7 +29,7 @@ pub(super) fn check(
 ) -> Result<(Calendar, Vec<IcsFile>), Problem> {
     let mut calendar = Calendar::default();
     if written.retail.unwrap_or(true) {
-        retail_days().into_iter().for_each(|(entry, spans)| calendar.add(entry, &spans));
+        calendar.extend(retail_days());
     }
     for (index, holidays) in written.holidays.iter().enumerate() {
         let (country, before, after) = match holidays {
@@ -43,7 +43,7 @@ pub(super) fn check(
         }
         let country = Country::parse(country).map_err(|error| Problem::new(path, error))?;
         let found = public_holidays(country, &Scope::default(), before, after);
-        found.into_iter().for_each(|(entry, spans)| calendar.add(entry, &spans));
+        calendar.extend(found);
     }
     by_value(path, written, dimensions, &mut calendar)?;
     for (index, event) in written.events.iter().enumerate() {
@@ -63,9 +63,10 @@ fn by_value(
     calendar: &mut Calendar,
 ) -> Result<(), Problem> {
     let Some(by) = &written.by else {
-        return match written.map.is_empty() {
-            true => Ok(()),
-            false => Err(Problem::new(format!("{path}.map"), "needs `by`, the dimension of its values")),
+        return if written.map.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::new(format!("{path}.map"), "needs `by`, the dimension of its values"))
         };
     };
     let dimension = dimension(&format!("{path}.by"), by, dimensions)?;
@@ -82,13 +83,15 @@ fn by_value(
         let country =
             Country::parse(code).map_err(|error| Problem::new(format!("{path}.map.{value}"), error))?;
         // A value that is mapped means what the map says, even if it looks like a code.
-        values.values_mut().for_each(|spellings| spellings.retain(|known| **known != **value));
+        for spellings in values.values_mut() {
+            spellings.retain(|known| **known != **value);
+        }
         values.entry(country).or_default().push(value.as_str().into());
     }
     for (country, values) in values {
         let scope = Scope::new(vec![(dimension, values)]);
         let found = public_holidays(country, &scope, 0, 0);
-        found.into_iter().for_each(|(entry, spans)| calendar.add(entry, &spans));
+        calendar.extend(found);
     }
     Ok(())
 }

@@ -278,7 +278,9 @@ impl Monitor {
         let width = self.spec.window.measures.len();
         self.pending.frames.extend(shard_frames(frame, &readings, width));
         self.pending.num_windows += 1;
-        updates.incidents.iter().for_each(|incident| self.realised.note(incident));
+        for incident in &updates.incidents {
+            self.realised.note(incident);
+        }
         self.realised.forget_before(frame.end_millis);
         self.pending.take(updates);
     }
@@ -372,8 +374,7 @@ impl MonitorSpec {
     /// Adds the events of one of [`MonitorSpec::calendar_files`]; says which could not be used.
     pub fn import(&mut self, file: &IcsFile, text: &str) -> Vec<IcsProblem> {
         let (entries, problems) = read_ics(text, &file.defaults);
-        let calendar = Arc::make_mut(&mut self.calendar);
-        entries.into_iter().for_each(|(entry, spans)| calendar.add(entry, &spans));
+        Arc::make_mut(&mut self.calendar).extend(entries);
         problems
     }
 

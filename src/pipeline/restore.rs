@@ -100,7 +100,9 @@ async fn restore_monitor<S: Store + History + ?Sized>(
         opened_before_millis: None,
         limit: INCIDENTS_RECALLED,
     };
-    store.incidents(&query).await?.iter().for_each(|incident| monitor.realised.note(incident));
+    for incident in &store.incidents(&query).await? {
+        monitor.realised.note(incident);
+    }
     if let Some(closed_through) = monitor.windows.next_start() {
         monitor.realised.forget_before(closed_through);
     }
