@@ -1,6 +1,7 @@
 //! Floor 7: the commands. Each is a file; this one lists them.
 
 mod backtest;
+mod calendar;
 mod check;
 mod demo;
 mod export;
@@ -39,6 +40,8 @@ enum Command {
     Backtest(backtest::BacktestArguments),
     /// Score ready-made series, one CSV file each
     Score(score::ScoreArguments),
+    /// List the holidays, promotions and other special times that a monitor knows
+    Calendar(calendar::CalendarArguments),
     /// Write stored observations to a CSV file
     Export(export::ExportArguments),
     /// Write the events of a simulated shop, with known faults, to a folder
@@ -68,6 +71,7 @@ pub async fn run() -> anyhow::Result<()> {
         }
         Command::Backtest(arguments) => backtest::backtest(arguments).await,
         Command::Score(arguments) => score::score(&arguments),
+        Command::Calendar(arguments) => calendar::calendar(&arguments),
         Command::Export(arguments) => export::export(arguments).await,
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Completions { shell } => {

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use tidewatch_detectors::{DetectorConfig, ValueKind};
 
 use super::{
-    Problem,
+    Problem, calendar,
     detector::{self, Judged},
     measure,
     measure::CheckedMeasure,
@@ -24,6 +24,8 @@ use crate::{
 const MIN_NUMBERS: f64 = 10.0;
 /// Nor does a ratio over a smaller denominator, or with less above the line than `MIN_NUMBERS`.
 const MIN_DENOMINATOR: f64 = 30.0;
+/// A ratio of counts needs only so many expected above the line.
+const MIN_EXPECTED: f64 = 1.0;
 /// A count with fewer events per day in the mean is too thin to be judged by itself.
 const MIN_EVENTS_PER_DAY: f64 = 20.0;
 /// With this many per window it is not, however long the window.
@@ -53,10 +55,10 @@ pub(super) fn check(
     let measures = measures(name, written, fields)?;
     let judging = measures
         .iter()
-        .map(|measure| judging(name, measure, &written.detector, width))
+        .map(|measure| judging(name, measure, value_kind(measure, &measures), &written.detector, width))
         .collect::<Result<Vec<_>, _>>()?;
     let kinds: Vec<(&str, ValueKind)> =
-        measures.iter().map(|measure| (measure.name.as_str(), value_kind(measure))).collect();
+        measures.iter().map(|measure| (measure.name.as_str(), value_kind(measure, &measures))).collect();
     let relations =
         detector::relations(&at("relations"), &written.relations, &kinds, width.seconds() as u32)?;
     let inputs: Vec<_> = measures.iter().filter_map(|measure| measure.input.clone()).collect();
@@ -88,7 +90,10 @@ pub(super) fn check(
         max_groups: written.max_slices_per_partition.unwrap_or(max_series.saturating_mul(2)),
         dimensions,
     };
+    let (calendar, calendar_files) = calendar::check(&at("calendar"), &written.calendar, &window.dimensions)?;
     Ok(Arc::new(MonitorSpec {
+        calendar: Arc::new(calendar),
+        calendar_files,
         zones: zones(&at("timezones"), written.timezones.as_ref(), zone, &window.dimensions)?,
         idle_timeout_millis: millis("idle_timeout", &written.idle_timeout, "30s")?,
         max_lead_millis: millis("max_lead", &written.max_lead, "1h")?,
@@ -127,10 +132,17 @@ fn measures(
         .collect()
 }
 
-fn value_kind(measure: &CheckedMeasure) -> ValueKind {
+/// What the values of `measure` are, one of all `measures` of its monitor.
+fn value_kind(measure: &CheckedMeasure, measures: &[CheckedMeasure]) -> ValueKind {
+    let is_count = |index: usize| {
+        matches!(measures[index].kind, MeasureKind::Aggregate(AggregateKind::Count | AggregateKind::Distinct))
+    };
     match measure.kind {
         MeasureKind::Aggregate(AggregateKind::Count | AggregateKind::Distinct) => ValueKind::Events,
         MeasureKind::Aggregate(AggregateKind::Sum) => ValueKind::Amounts,
+        MeasureKind::Ratio { numerator, denominator } if is_count(numerator) && is_count(denominator) => {
+            ValueKind::Ratio
+        }
         _ => ValueKind::Continuous,
     }
 }
@@ -138,6 +150,7 @@ fn value_kind(measure: &CheckedMeasure) -> ValueKind {
 fn judging(
     monitor: &str,
     measure: &CheckedMeasure,
+    kind: ValueKind,
     written: &WrittenDetector,
     width: WindowWidth,
 ) -> Result<Judging, Problem> {
@@ -148,13 +161,11 @@ fn judging(
         MeasureKind::Aggregate(AggregateKind::Sum) => (0.0, MIN_MEAN_SUMMANDS),
         MeasureKind::Aggregate(AggregateKind::Min | AggregateKind::Max) => (1.0, 0.0),
         MeasureKind::Aggregate(AggregateKind::Average | AggregateKind::Quantile(_)) => (MIN_NUMBERS, 0.0),
+        // Chance is reckoned with: a binomial share of few is no news by itself.
+        MeasureKind::Ratio { .. } if kind == ValueKind::Ratio => (1.0, 0.0),
         MeasureKind::Ratio { .. } => (MIN_DENOMINATOR, 0.0),
     };
-    let judged = Judged {
-        interval_seconds: width.seconds() as u32,
-        kind: value_kind(measure),
-        direction: measure.direction,
-    };
+    let judged = Judged { interval_seconds: width.seconds() as u32, kind, direction: measure.direction };
     let path = format!("monitors.{monitor}.measures.{}.detector", measure.name);
     let own = measure.detector.as_ref().map(|value| (path.as_str(), value));
     let detector = detector::detector(&format!("monitors.{monitor}.detector"), own, written, judged)?;
@@ -165,7 +176,12 @@ fn judging(
         detector,
         min_weight,
         min_mean_weight: if is_rule { 0.0 } else { min_mean_weight },
-        min_numerator: if is_ratio && !is_rule { MIN_NUMBERS } else { 0.0 },
+        min_numerator: match kind {
+            _ if is_rule || !is_ratio => 0.0,
+            ValueKind::Ratio => MIN_EXPECTED,
+            _ => MIN_NUMBERS,
+        },
+        guard: measure.guard,
     })
 }
 

@@ -87,6 +87,8 @@ pub(super) struct WrittenMonitor {
     #[serde(default)]
     pub(super) relations: BTreeMap<String, WrittenRelation>,
     #[serde(default)]
+    pub(super) calendar: WrittenCalendar,
+    #[serde(default)]
     pub(super) alerts: Vec<WrittenAlertRule>,
 }
 
@@ -95,6 +97,70 @@ pub(super) struct WrittenMonitor {
 pub(super) struct WrittenZones {
     pub(super) by: String,
     pub(super) map: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenCalendar {
+    #[serde(default)]
+    pub(super) holidays: Vec<WrittenHolidays>,
+    /// A dimension whose values are countries.
+    pub(super) by: Option<String>,
+    /// Countries of values that are no country codes.
+    #[serde(default)]
+    pub(super) map: BTreeMap<String, String>,
+    pub(super) retail: Option<bool>,
+    #[serde(default)]
+    pub(super) ics: Vec<WrittenIcs>,
+    #[serde(default)]
+    pub(super) events: Vec<WrittenEvent>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a country or { country = \"DE\", before = 1, after = 1 }")]
+pub(super) enum WrittenHolidays {
+    Country(String),
+    Around(WrittenAround),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenAround {
+    pub(super) country: String,
+    #[serde(default)]
+    pub(super) before: u8,
+    #[serde(default)]
+    pub(super) after: u8,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a path or { path = \"promos.ics\", kind = \"promotion\" }")]
+pub(super) enum WrittenIcs {
+    Path(String),
+    File(WrittenIcsFile),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenIcsFile {
+    pub(super) path: String,
+    pub(super) kind: Option<String>,
+    #[serde(default)]
+    pub(super) scope: BTreeMap<String, toml::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenEvent {
+    pub(super) name: String,
+    pub(super) kind: String,
+    pub(super) from: toml::Value,
+    pub(super) to: toml::Value,
+    /// `yearly`, `monthly`, `weekly`, `daily` or an RRULE.
+    pub(super) repeat: Option<String>,
+    pub(super) uplift: Option<f64>,
+    #[serde(default)]
+    pub(super) scope: BTreeMap<String, toml::Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -4,10 +4,10 @@
 //! folds the frames after it, which gives the same models bit for bit.
 
 use serde::{Deserialize, Serialize};
-use tidewatch_detectors::{DetectorConfig, JointModel, LearnPolicy, Model, Observation};
+use tidewatch_detectors::{DetectorConfig, JointModel, LearnPolicy, Model, Observation, Occasion};
 
 use super::{
-    FrameBlob, ModelBlob, SHARD_SLICES, ShardFrame, StoredScore,
+    FrameBlob, Guard, ModelBlob, SHARD_SLICES, ShardFrame, StoredScore,
     frames::{BlobError, pack, unpack},
     relations::{RelationSpec, Relations},
 };
@@ -32,13 +32,26 @@ pub struct Judging {
     /// A ratio is judged where, at its mean so far, at least this would stand above the line: of thirty views
     /// that make one order, two orders are no news.
     pub min_numerator: f64,
+    /// Which deviations are too small, which values cannot be.
+    pub guard: Guard,
 }
 
 impl Judging {
     /// Every observation is judged.
     pub fn plain(detector: DetectorConfig) -> Self {
-        Self { detector, min_weight: 0.0, min_mean_weight: 0.0, min_numerator: 0.0 }
+        Self { detector, min_weight: 0.0, min_mean_weight: 0.0, min_numerator: 0.0, guard: Guard::default() }
     }
+}
+
+/// What the models are told of a window of a slice besides its values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Seen {
+    /// Seconds on the wall clock of the slice.
+    pub civil_seconds: i64,
+    /// The occasion of the calendar, if it is one.
+    pub occasion: Option<Occasion>,
+    /// Nothing may be learned: the shop is known to be broken.
+    pub hold: bool,
 }
 
 /// Half-life of the mean weight, in windows, and how many windows it takes before it is trusted.
@@ -58,6 +71,8 @@ struct SeriesState {
 #[derive(Debug)]
 pub struct Models {
     measures: Vec<Judging>,
+    /// Of the calendar they learn under.
+    calendar: u64,
     series: Vec<SeriesState>,
     relations: Relations,
     /// Per shard: windows learned since its last snapshot.
@@ -81,10 +96,11 @@ struct SavedHead {
 }
 
 impl Models {
-    /// No models yet; one judging per measure.
-    pub fn new(measures: Vec<Judging>, relations: Vec<RelationSpec>) -> Self {
+    /// No models yet; one judging per measure, what is judged together, and the fingerprint of the calendar.
+    pub fn new(measures: Vec<Judging>, relations: Vec<RelationSpec>, calendar: u64) -> Self {
         Self {
             measures,
+            calendar,
             series: Vec::new(),
             relations: Relations::new(relations),
             unsaved: Vec::new(),
@@ -92,13 +108,12 @@ impl Models {
         }
     }
 
-    /// Scores every observation of a closed window, then learns it. `civil_seconds` gives the local time of
-    /// a slice. The result has one entry per series, and behind the series of a slice one per relation; `None`
-    /// is a gap.
+    /// Scores every observation of a closed window, then learns it. `seen` tells the rest of a slice. The
+    /// result has one entry per series, and behind the series of a slice one per relation; `None` is a gap.
     pub fn judge(
         &mut self,
         frame: &Frame,
-        civil_seconds: &(dyn Fn(usize) -> i64 + Sync),
+        seen: &(dyn Fn(usize) -> Seen + Sync),
         threads: usize,
     ) -> Vec<Option<Reading>> {
         let width = self.measures.len();
@@ -112,11 +127,12 @@ impl Models {
         let slices_each = frame.slices.len().div_ceil(threads).max(1);
         let measures = &self.measures;
         let judge_part = |first: usize, series: &mut [SeriesState], readings: &mut [Option<Reading>]| {
-            for (index, (state, reading)) in series.iter_mut().zip(readings).enumerate() {
-                let (slice, measure) = (first + index / width, index % width);
-                let row = &frame.slices[slice];
-                let cell = row.cells[measure];
-                *reading = state.observe(&measures[measure], cell, row.events, civil_seconds(slice));
+            for (index, states) in series.chunks_mut(width).enumerate() {
+                let (row, seen) = (&frame.slices[first + index], seen(first + index));
+                for (measure, state) in states.iter_mut().enumerate() {
+                    let reading = state.observe(&measures[measure], row.cells[measure], row.events, seen);
+                    readings[index * width + measure] = reading;
+                }
             }
         };
         let parts = self.series.chunks_mut(slices_each * width).zip(readings.chunks_mut(slices_each * width));
@@ -130,7 +146,7 @@ impl Models {
                 }
             });
         }
-        self.judge_relations(frame, readings, civil_seconds)
+        self.judge_relations(frame, readings, seen)
     }
 
     /// Adds the readings of relations behind those of each slice. They are few; one thread does.
@@ -138,7 +154,7 @@ impl Models {
         &mut self,
         frame: &Frame,
         readings: Vec<Option<Reading>>,
-        civil_seconds: &(dyn Fn(usize) -> i64 + Sync),
+        seen: &(dyn Fn(usize) -> Seen + Sync),
     ) -> Vec<Option<Reading>> {
         if self.relations.specs().is_empty() {
             return readings;
@@ -148,7 +164,7 @@ impl Models {
         let mut all = Vec::with_capacity(readings.len() + frame.slices.len() * self.relations.specs().len());
         for (slice, (row, readings)) in frame.slices.iter().zip(readings.chunks(width)).enumerate() {
             all.extend_from_slice(readings);
-            all.extend(self.observe_relations(slice, &row.cells, civil_seconds(slice)));
+            all.extend(self.observe_relations(slice, &row.cells, seen(slice)));
         }
         all
     }
@@ -157,13 +173,13 @@ impl Models {
         &mut self,
         slice: usize,
         cells: &[Option<Cell>],
-        civil_seconds: i64,
+        seen: Seen,
     ) -> Vec<Option<Reading>> {
         let width = self.measures.len();
         let (measures, series) = (&self.measures, &self.series);
         let is_thin =
             |measure: usize| series[slice * width + measure].is_thin(&measures[measure], cells[measure]);
-        self.relations.observe(slice, cells, civil_seconds, is_thin)
+        self.relations.observe(slice, cells, seen, is_thin)
     }
 
     /// How many series there are and how many have not scored yet.
@@ -208,13 +224,8 @@ impl Models {
 
     /// The models of `num_slices` slices as far as snapshots hold them. Snapshots made under other settings
     /// are passed over. The frames from [`Models::needed_from`] on must be folded in, in order of time.
-    pub fn from_snapshots(
-        measures: Vec<Judging>,
-        relations: Vec<RelationSpec>,
-        num_slices: usize,
-        snapshots: &[ModelBlob],
-    ) -> Result<Self, BlobError> {
-        let mut models = Self::new(measures, relations);
+    pub fn with_snapshots(self, num_slices: usize, snapshots: &[ModelBlob]) -> Result<Self, BlobError> {
+        let mut models = self;
         models.relations.resize(num_slices);
         let width = models.measures.len();
         models.series.resize(num_slices * width, SeriesState::default());
@@ -247,11 +258,7 @@ impl Models {
     }
 
     /// Learns a stored window, unless the shard's snapshot already has.
-    pub fn fold(
-        &mut self,
-        blob: &FrameBlob,
-        civil_seconds: &dyn Fn(usize, i64) -> i64,
-    ) -> Result<(), BlobError> {
+    pub fn fold(&mut self, blob: &FrameBlob, seen: &dyn Fn(usize, i64) -> Seen) -> Result<(), BlobError> {
         if self.learned_through.get(blob.shard).is_none_or(|through| blob.end_millis <= *through) {
             return Ok(());
         }
@@ -264,13 +271,13 @@ impl Models {
             let (slice, measure) = (first + index / width, index % width);
             let Some(state) = self.series.get_mut(slice * width + measure) else { continue };
             let events = frame.events[index / width];
-            state.observe(&self.measures[measure], *cell, events, civil_seconds(slice, blob.start_millis));
+            state.observe(&self.measures[measure], *cell, events, seen(slice, blob.start_millis));
         }
         if !self.relations.specs().is_empty() {
             for (index, cells) in frame.cells.chunks(width).enumerate() {
                 let slice = first + index;
                 if slice * width < self.series.len() {
-                    self.observe_relations(slice, cells, civil_seconds(slice, blob.start_millis));
+                    self.observe_relations(slice, cells, seen(slice, blob.start_millis));
                 }
             }
         }
@@ -278,29 +285,32 @@ impl Models {
     }
 
     fn settings(&self) -> String {
+        let learned_by =
+            |judging: &Judging| format!("{:?}", Judging { guard: Guard::default(), ..judging.clone() });
+        let measures: Vec<String> = self.measures.iter().map(learned_by).collect();
         let (single, joint) = (Model::STATE_VERSION, JointModel::STATE_VERSION);
-        format!("{single} {joint} {:?} {:?}", self.measures, self.relations.specs())
+        let relations = self.relations.specs();
+        format!("{single} {joint} {} {relations:?} {:x}", measures.join(" "), self.calendar)
     }
 }
 
 impl SeriesState {
     /// Score first, learn second; the same for live windows and for frames folded after a restart.
-    fn observe(
-        &mut self,
-        judging: &Judging,
-        cell: Option<Cell>,
-        events: u64,
-        civil_seconds: i64,
-    ) -> Option<Reading> {
+    fn observe(&mut self, judging: &Judging, cell: Option<Cell>, events: u64, seen: Seen) -> Option<Reading> {
         let thin = self.is_thin(judging, cell);
         self.weigh(cell);
         let cell = cell?;
         let mut score = None;
         if cell.weight >= judging.min_weight
-            && let Some(observation) = Observation::new(civil_seconds, cell.value, events)
+            && let Some(observation) = Observation::new(seen.civil_seconds, cell.value, events)
         {
             let model = self.model.get_or_insert_with(|| judging.detector.start());
-            score = model.observe(&observation, LearnPolicy::Learn).filter(|_| !thin);
+            let observation = observation.with_weight(cell.weight).unwrap_or(observation);
+            let observation =
+                seen.occasion.map_or(observation, |occasion| observation.with_occasion(occasion));
+            let policy = if seen.hold { LearnPolicy::Hold } else { LearnPolicy::Learn };
+            let raw = model.observe(&observation, policy).filter(|_| !thin);
+            score = raw.map(|raw| judging.guard.apply(cell.value, raw));
         }
         Some(Reading { actual: cell.value, score })
     }

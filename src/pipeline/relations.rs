@@ -6,7 +6,7 @@
 
 use tidewatch_detectors::{JointConfig, JointModel, JointObservation, LearnPolicy};
 
-use super::SHARD_SLICES;
+use super::{SHARD_SLICES, Seen};
 use crate::{anomaly::Reading, window::Cell};
 
 /// A relation as configured.
@@ -49,7 +49,7 @@ impl Relations {
         &mut self,
         slice: usize,
         cells: &[Option<Cell>],
-        civil_seconds: i64,
+        seen: Seen,
         is_thin: impl Fn(usize) -> bool,
     ) -> Vec<Option<Reading>> {
         let first = slice * self.specs.len();
@@ -59,10 +59,11 @@ impl Relations {
             let values: Vec<Option<f64>> =
                 spec.measures.iter().map(|measure| Some((*cells.get(*measure)?)?.value)).collect();
             let observation =
-                JointObservation::new(civil_seconds, &values).filter(|_| slice < spec.max_slices);
+                JointObservation::new(seen.civil_seconds, &values).filter(|_| slice < spec.max_slices);
             readings.push(observation.map(|observation| {
                 let model = model.get_or_insert_with(|| spec.config.start());
-                let judged = model.observe(&observation, LearnPolicy::Learn);
+                let policy = if seen.hold { LearnPolicy::Hold } else { LearnPolicy::Learn };
+                let judged = model.observe(&observation, policy);
                 let thin = spec.measures.iter().any(|measure| is_thin(*measure));
                 Reading {
                     actual: judged.map_or(0.0, |judged| judged.distance),
@@ -141,13 +142,17 @@ mod tests {
         Frame { start_millis, end_millis: start_millis + WIDTH * 1_000, slices, refused_slices: 0 }
     }
 
+    fn at(civil_seconds: i64) -> Seen {
+        Seen { civil_seconds, occasion: None, hold: false }
+    }
+
     fn judge(models: &mut Models, window: i64) -> Vec<Option<Reading>> {
-        models.judge(&frame(window), &|_| window * WIDTH, 1)
+        models.judge(&frame(window), &|_| at(window * WIDTH), 1)
     }
 
     #[test]
     fn a_broken_relation_is_seen_and_a_restart_changes_nothing() {
-        let mut live = Models::new(measures(), relations());
+        let mut live = Models::new(measures(), relations(), 0);
         let (mut blobs, mut snapshots): (Vec<FrameBlob>, Vec<_>) = (Vec::new(), Vec::new());
         let (mut readings, restart) = (Vec::new(), WINDOWS - 5);
         for window in 0..WINDOWS {
@@ -165,10 +170,10 @@ mod tests {
 
         let latest = [snapshots.pop().unwrap()];
         for snapshots in [&latest[..], &[]] {
-            let mut restored = Models::from_snapshots(measures(), relations(), 3, snapshots).unwrap();
+            let mut restored = Models::new(measures(), relations(), 0).with_snapshots(3, snapshots).unwrap();
             for blob in &blobs {
-                let seconds = |_: usize, millis: i64| millis / 1_000;
-                restored.fold(blob, &seconds).unwrap();
+                let seen = |_: usize, millis: i64| at(millis / 1_000);
+                restored.fold(blob, &seen).unwrap();
             }
             let mut again = Vec::new();
             for window in restart..WINDOWS {
@@ -177,7 +182,7 @@ mod tests {
             assert_eq!(again, readings);
         }
         let other = vec![relations().remove(0)];
-        let passed_over = Models::from_snapshots(measures(), other, 3, &latest).unwrap();
+        let passed_over = Models::new(measures(), other, 0).with_snapshots(3, &latest).unwrap();
         assert_eq!(passed_over.needed_from(), i64::MIN, "another setting rebuilds");
     }
 }

@@ -226,6 +226,8 @@ fn shop() -> (Decoder, MonitorSpec) {
     };
     let seasonal = SeasonalConfig::new(3600, ValueKind::Learned, Direction::default()).unwrap();
     let spec = MonitorSpec {
+        calendar: Arc::default(),
+        calendar_files: Vec::new(),
         facts,
         window: Arc::new(window),
         mapping,
