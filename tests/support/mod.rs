@@ -36,6 +36,10 @@ pub(crate) const SHOP: &str = r#"
     visitors = { distinct = "visitor_id" }
     checkout = { p95 = "checkout_ms", where = { type = "purchase" } }
     conversion = { ratio = ["orders", "views"] }
+    slowest = { max = "checkout_ms", where = { type = "purchase" }, detector = "novelty" }
+    [monitors.shop.relations.funnel]
+    kind = "mixture"
+    measures = ["views", "orders", "visitors"]
     [monitors.shop.calendar]
     by = "country"
     [[monitors.shop.calendar.events]]
