@@ -1,9 +1,11 @@
 //! Floor 7: the commands. Each is a file; this one lists them.
 
 mod backtest;
+mod calibrate;
 mod check;
 mod demo;
 mod export;
+mod judge;
 mod open;
 mod output;
 mod run;
@@ -39,6 +41,10 @@ enum Command {
     Backtest(backtest::BacktestArguments),
     /// Score ready-made series, one CSV file each
     Score(score::ScoreArguments),
+    /// Judge what `score` wrote: events against labels, the Numenta benchmark, or alarms per week
+    Judge(judge::JudgeArguments),
+    /// Measure what severities are worth on synthetic counts: false events, and the faults that are found
+    Calibrate(calibrate::CalibrateArguments),
     /// Write stored observations to a CSV file
     Export(export::ExportArguments),
     /// Write the events of a simulated shop, with known faults, to a folder
@@ -68,6 +74,8 @@ pub async fn run() -> anyhow::Result<()> {
         }
         Command::Backtest(arguments) => backtest::backtest(arguments).await,
         Command::Score(arguments) => score::score(&arguments),
+        Command::Judge(arguments) => judge::judge(&arguments),
+        Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Export(arguments) => export::export(arguments).await,
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Completions { shell } => {
