@@ -5,7 +5,7 @@ use tidewatch_datasets::synthetic::{
     CleanRun, FaultRun, WARM_UP_WEEKS, calibration, power, threshold_of_rate,
 };
 
-use super::{Exit, output};
+use super::{Exit, output, scenarios};
 use crate::backtest::{SyntheticPlan, SyntheticRuns, run_synthetic};
 
 /// Arguments of `calibrate`.
@@ -23,6 +23,9 @@ pub(super) struct CalibrateArguments {
     /// Same seed, same series
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Run drills instead: clock changes, a lasting shift, outages
+    #[arg(long)]
+    drills: bool,
     /// Series scored at the same time
     #[arg(long, default_value_t = 2)]
     threads: usize,
@@ -37,6 +40,10 @@ pub(super) fn calibrate(arguments: &CalibrateArguments) -> anyhow::Result<()> {
     }
     if let Some(rate) = arguments.rates.iter().find(|rate| !(**rate > 0.0 && **rate <= 100_000.0)) {
         return Err(Exit::Usage(format!("--rates: {rate}; expected above 0, up to 100000")).into());
+    }
+    if arguments.drills {
+        scenarios::print_drills(arguments.seed, arguments.series);
+        return Ok(());
     }
     let plan = |rate: f64| SyntheticPlan {
         seed: arguments.seed,

@@ -9,6 +9,7 @@ mod judge;
 mod open;
 mod output;
 mod run;
+mod scenarios;
 mod score;
 mod simulate;
 
