@@ -52,6 +52,7 @@ evaluate: ## regenerate every accuracy table of the docs
 bench: ## run the benchmarks behind every speed table of the docs
 	@scripts/setup.sh demo
 	cargo bench --locked
+	cargo bench --locked -p tidewatch-detectors --bench peers
 
 bless: ## run the tests and rewrite the golden files; review the difference before you commit it
 	@scripts/setup.sh test

@@ -3,6 +3,7 @@ pub mod anomaly;
 pub mod api;
 pub mod assemble;
 pub mod backtest;
+pub mod calendar;
 pub mod cli;
 pub mod config;
 pub mod notifiers;

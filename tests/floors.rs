@@ -7,10 +7,11 @@ use std::{
 };
 
 /// Rooms and their floors; siblings on a floor are strangers, except on the top one.
-const FLOORS: [(&str, u8); 13] = [
+const FLOORS: [(&str, u8); 14] = [
     ("record", 1),
     ("window", 2),
     ("anomaly", 3),
+    ("calendar", 3),
     ("pipeline", 4),
     ("sources", 5),
     ("store", 5),

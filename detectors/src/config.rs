@@ -34,12 +34,15 @@ pub enum ValueKind {
     /// Sums of what single events are worth: money, units. One event may be worth a hundred others, so alarms
     /// are kept to a budget, and closing hours are known.
     Amounts,
+    /// Parts of a whole, such as orders over views: the value is the ratio, [`Observation::weight`] its denominator,
+    /// and what stands above the line is counted. Chance is judged by the denominator, window by window.
+    Ratio,
 }
 
 impl ValueKind {
     /// Whether the values are never negative whole numbers, declared so.
     pub(crate) fn is_declared_count(self) -> bool {
-        matches!(self, Self::Count | Self::Events)
+        matches!(self, Self::Count | Self::Events | Self::Ratio)
     }
 
     /// Whether the values are made of single events, with hours in which none come.

@@ -49,10 +49,6 @@ pub struct Scored {
 
 /// What learning applies, by detector. One that was made by another kind is ignored.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one per observation on the stack; a box would allocate in the hot loop"
-)]
 pub(crate) enum Prepared {
     Seasonal(seasonal::Prepared),
     Novelty(novelty::Step),

@@ -91,9 +91,9 @@ impl ForestConfig {
 ///
 /// # Cost
 ///
-/// Some 3 µs for score and learn together, some 140 KB in memory per series: for tens or hundreds of series, not
-/// for a million. A forest that inserts and forgets point by point costs ten times that in published crates, which is why
-/// this one is grown in turns instead; `docs/benchmarks.md` has both.
+/// Some 15 µs for score and learn together, some 140 KB in memory per series: for tens or hundreds of series, not
+/// for a million. Published crates, which insert and forget point by point, cost several times that in both, which is
+/// why this one is grown in turns instead; `docs/benchmarks.md` has a comparison.
 ///
 /// # Reference
 ///
@@ -207,7 +207,7 @@ impl Detector for Forest {
         let side = if value < self.mean { Side::Drop } else { Side::Rise };
         let allowed = if self.config.direction.allows(side) { rate } else { QUIET_LOG10_RATE };
         let reach = 4.0 * self.variance.max(0.0).sqrt();
-        let score = self.learning().is_none().then(|| Score {
+        let score = self.learning().is_none().then_some(Score {
             expected: self.mean,
             lower: self.mean - reach,
             upper: self.mean + reach,

@@ -5,6 +5,7 @@ mod config;
 mod detector;
 mod flatline;
 mod forest;
+mod joint;
 mod model;
 mod novelty;
 mod observation;
@@ -18,6 +19,10 @@ pub use config::{ConfigError, DetectorConfig, SeasonalConfig, ValueKind};
 pub use detector::{Detector, LearnPolicy, Scored, Train, TrainError};
 pub use flatline::{Flatline, FlatlineConfig};
 pub use forest::{Forest, ForestConfig};
+pub use joint::{
+    Components, JointConfig, JointDetector, JointKind, JointModel, JointObservation, JointScore, JointScored,
+    Mixture,
+};
 pub use model::{Learning, Model};
 pub use novelty::{Novelty, NoveltyConfig};
 pub use observation::{Observation, Occasion};

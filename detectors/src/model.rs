@@ -17,7 +17,7 @@ use crate::threshold::Threshold;
 
 /// The fitted state of a detector for one series.
 ///
-/// Saved as a version followed by the kind (`{"version":1,"kind":{"seasonal":{..}}}` in JSON), in any serde
+/// Saved as a version followed by the kind (`{"version":3,"kind":{"seasonal":{..}}}` in JSON), in any serde
 /// format, also in those that do not describe themselves. Save it in a format that keeps every bit of a float,
 /// or scores after loading may differ in the last digits.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +48,7 @@ pub struct Learning {
 
 impl Model {
     /// Version of the saved form.
-    pub const STATE_VERSION: u32 = 1;
+    pub const STATE_VERSION: u32 = 3;
 
     /// Progress while warming up, `None` once the model scores.
     pub fn learning(&self) -> Option<Learning> {
@@ -64,14 +64,13 @@ impl Model {
 
     /// Scores, then learns; `None` while warming up.
     pub fn observe(&mut self, observation: &Observation, policy: LearnPolicy) -> Option<Score> {
-        match self {
-            Self::Seasonal(seasonal) => seasonal.observe(observation, policy),
-            _ => {
-                let Scored { score, prepared } = self.score(observation);
-                self.learn(observation, Scored { score, prepared }, policy);
-                score
-            }
+        // The road of a million series: what is prepared does not leave the seasonal detector.
+        if let Self::Seasonal(seasonal) = self {
+            return seasonal.observe(observation, policy);
         }
+        let Scored { score, prepared } = self.score(observation);
+        self.learn(observation, Scored { score, prepared }, policy);
+        score
     }
 }
 
@@ -187,10 +186,10 @@ mod tests {
     #[test]
     fn the_version_comes_first_and_is_checked() {
         let saved = serde_json::to_string(&start()).unwrap();
-        assert!(saved.starts_with(r#"{"version":1,"kind":{"seasonal":{"#), "{saved:.60}");
-        let newer = saved.replacen(r#""version":1"#, r#""version":2"#, 1);
+        assert!(saved.starts_with(r#"{"version":3,"kind":{"seasonal":{"#), "{saved:.60}");
+        let newer = saved.replacen(r#""version":3"#, r#""version":4"#, 1);
         let refused = serde_json::from_str::<Model>(&newer).unwrap_err().to_string();
-        assert!(refused.contains("model state has version 2, this build reads 1"), "{refused}");
+        assert!(refused.contains("model state has version 4, this build reads 3"), "{refused}");
     }
 
     #[test]

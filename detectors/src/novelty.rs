@@ -22,6 +22,8 @@ const NOVELTY_AT_70: f64 = 0.8;
 const SLOPES: (f64, f64) = (200.0, 28.0);
 /// The mean of residuals that is the second signal, in observations.
 const RESIDUAL_MEMORY: f64 = 40.0;
+/// Residuals below this share of the value are rounding.
+const LEAST_RESIDUAL: f64 = 1e-5;
 /// The seasonal view counts where knowing the rhythm makes residuals this much smaller.
 const SEASONAL_GAIN: f64 = 1.6;
 const WARMUP: u64 = 100;
@@ -181,7 +183,9 @@ impl Novelty {
 
     fn step(&self, value: f64, seasonal: seasonal::Prepared) -> Step {
         let errors = self.seasonal.slow_view(&seasonal).map(|(level, usual)| (value - level, value - usual));
+        // The profile is single precision: what is smaller says nothing about the series.
         let news = errors.map_or(0.0, |(_, residual)| residual);
+        let news = if news.abs() < LEAST_RESIDUAL * value.abs() { 0.0 } else { news };
         let rate = (1.0 / RESIDUAL_MEMORY).max(1.0 / (self.seen as f64 + 1.0));
         Step { seasonal, value, residual: self.residual + rate * (news - self.residual), errors }
     }

@@ -42,6 +42,7 @@ impl Observation {
     }
 
     /// The same on an occasion of the calendar.
+    #[must_use]
     pub fn with_occasion(self, occasion: Occasion) -> Self {
         Self { occasion: Some(occasion), ..self }
     }

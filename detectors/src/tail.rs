@@ -52,7 +52,8 @@ impl Pace {
         let coarseness = (points_per_week / 10_080.0).powf(0.4).min(1.0);
         Self {
             points_per_week,
-            peaks_per_week: PEAKS_PER_WEEK * coarseness / f64::from(sides),
+            // Days have too few peaks to tell a commoner one from; two a week leave room below severity 70.
+            peaks_per_week: (PEAKS_PER_WEEK * coarseness).max(2.0) / f64::from(sides),
             gap: (per_day / 48.0).clamp(3.0, 30.0) as u32,
             sides: f64::from(sides),
             shift_after: ((0.5 * per_day) as u32).max(5),
@@ -72,6 +73,9 @@ pub(crate) struct Tail {
     quantile: f64,
     /// Never below this: differences smaller than it are not worth a word.
     least: f64,
+    /// Fading mean of strengths. The quantile stays above it, so that a strength which hardly varies, or has moved
+    /// for good, is not odd for ever.
+    mean: f64,
     mean_excess: f64,
     mean_square: f64,
     peaks: u64,
@@ -89,7 +93,7 @@ impl Tail {
     /// A tail that has seen nothing; strengths up to `least` (positive) are never odd.
     pub(crate) fn new(least: f64) -> Self {
         let (mean_excess, mean_square) = (FIRST_EXCESS, 2.0 * FIRST_EXCESS * FIRST_EXCESS);
-        Self { quantile: least, least, mean_excess, mean_square, peaks: 0, seen: 0, cluster: None }
+        Self { quantile: least, least, mean: 0.0, mean_excess, mean_square, peaks: 0, seen: 0, cluster: None }
     }
 
     /// Strengths seen.
@@ -152,6 +156,8 @@ impl Tail {
     pub(crate) fn learn(&mut self, strength: f64, pace: &Pace) {
         let strength = if strength.is_finite() { strength.clamp(0.0, 1e30) } else { return };
         self.seen += 1;
+        let fading = 1.0 / f64::from(pace.shift_after.max(100));
+        self.mean += (strength - self.mean) * fading.max(1.0 / self.seen as f64);
         if self.seen <= OPENING {
             self.quantile = self.quantile.max(strength);
             return;
@@ -166,7 +172,8 @@ impl Tail {
             self.quantile *= step.exp();
         }
         let decay = step * (pace.peaks_per_week / pace.points_per_week).min(0.5);
-        self.quantile = (self.quantile * (-decay).exp()).clamp(self.least, 1e30);
+        let floor = self.least.max(1.02 * self.mean).min(1e30);
+        self.quantile = (self.quantile * (-decay).exp()).clamp(floor, 1e30);
     }
 
     /// Opens, extends or closes a cluster of strengths above the quantile; the peak of the one that closed.

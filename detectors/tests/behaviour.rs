@@ -71,6 +71,7 @@ fn held_observations_teach_nothing() {
 fn the_kind_is_learned_as_if_it_had_been_declared() {
     let kind = |model: &Model| match model {
         Model::Seasonal(seasonal) => seasonal.value_kind(),
+        other => panic!("another kind: {other:?}"),
     };
     for (case, declared) in
         [(Case::HOUR_COUNT, ValueKind::Count), (Case::HOUR_CONTINUOUS, ValueKind::Continuous)]

@@ -24,11 +24,46 @@ impl Threshold {
         page_log10_rate <= self.log10_rate(num_series)
     }
 
+    /// Up to how many judged series its rate is one that calibration was measured at; `None`: any number.
+    pub fn measured_up_to(self) -> Option<u64> {
+        match self {
+            Self::Severity(_) => None,
+            // The smallest correction keeps 1 / .01 from being 99.
+            Self::Budget { per_week } => Some((per_week / 10_f64.powf(MEASURED_LOG10_RATE) + 1e-9) as u64),
+        }
+    }
+
     /// The threshold as log10 of false events per series-week.
     pub fn log10_rate(self, num_series: usize) -> f64 {
         match self {
             Self::Severity(severity) => log10_rate_of_severity(severity),
             Self::Budget { per_week } => (per_week / num_series.max(1) as f64).log10(),
+        }
+    }
+}
+
+/// Rates rarer than this are extrapolated: calibration was measured down to one false event in a hundred
+/// series-weeks (severity 90).
+pub const MEASURED_LOG10_RATE: f64 = -2.0;
+
+/// What rules may cost in false alarms.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NominalRate {
+    /// False alarms a week, before series that alarm together are grouped, that the most talkative rule
+    /// may cost; `None` without rules.
+    pub per_week: Option<f64>,
+    /// Whether every rule asks for rates that calibration was measured at.
+    pub is_measured: bool,
+}
+
+impl NominalRate {
+    /// Of `rules` over `num_series` judged series.
+    pub fn of(rules: &[AlertRule], num_series: usize) -> Self {
+        let rates = || rules.iter().map(|rule| rule.threshold.log10_rate(num_series));
+        let loosest = rates().max_by(f64::total_cmp);
+        Self {
+            per_week: loosest.map(|rate| num_series as f64 * 10_f64.powf(rate)),
+            is_measured: rates().all(|rate| rate >= MEASURED_LOG10_RATE),
         }
     }
 }
@@ -122,5 +157,25 @@ pub(super) fn tell(
                 incident: incident.clone(),
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_shared_by_series_and_says_where_evidence_ends() {
+        let rule = |threshold| AlertRule { threshold, to: Vec::new() };
+        let budget = Threshold::Budget { per_week: 1.0 };
+        assert_eq!(budget.measured_up_to(), Some(100));
+        assert!(budget.passes(-2.0, 100) && !budget.passes(-1.9, 100) && budget.passes(-1.9, 50));
+        let within = NominalRate::of(&[rule(budget)], 100);
+        assert!(within.is_measured && (within.per_week.unwrap() - 1.0).abs() < 1e-9);
+        assert!(!NominalRate::of(&[rule(budget)], 101).is_measured);
+        // A severity costs more the more series there are.
+        let both = NominalRate::of(&[rule(budget), rule(Threshold::Severity(80.0))], 100);
+        assert!((both.per_week.unwrap() - 10.0).abs() < 1e-9);
+        assert_eq!(NominalRate::of(&[], 5), NominalRate { per_week: None, is_measured: true });
     }
 }

@@ -108,6 +108,12 @@ impl Incident {
         self.members.iter().all(|member| member.anomaly.num_windows <= 1)
     }
 
+    /// Whether any rule has told of it.
+    pub fn is_told(&self) -> bool {
+        !self.told.is_empty()
+    }
+
+    /// True when over.
     /// True when over.
     pub fn is_closed(&self) -> bool {
         self.state == IncidentState::Closed

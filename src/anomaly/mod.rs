@@ -12,7 +12,7 @@ mod view;
 mod wire;
 mod words;
 
-pub use alert::{Alert, AlertKind, AlertRule, Threshold};
+pub use alert::{Alert, AlertKind, AlertRule, MEASURED_LOG10_RATE, NominalRate, Threshold};
 pub use book::{IncidentBook, Updates};
 pub use explain::Explanation;
 pub use incident::{Impact, Incident, IncidentKind, IncidentState, MEMBERS_KEPT, Member};

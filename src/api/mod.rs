@@ -8,6 +8,7 @@
 //! Not here: TLS, users and roles, CORS; a proxy in front does these. Nothing is changed but by posts.
 
 mod body;
+mod calendar;
 mod error;
 mod events;
 mod guard;
@@ -78,6 +79,7 @@ fn guarded_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(monitors::list))
         .routes(routes!(monitors::one))
         .routes(routes!(monitors::series))
+        .routes(routes!(calendar::list))
         .routes(routes!(observations::list))
         .routes(routes!(incidents::list))
         .routes(routes!(incidents::one))

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
+use jiff::tz::TimeZone;
+
 use super::{
     error::ApiError,
     keys::KeysInFlight,
@@ -9,6 +11,7 @@ use super::{
     wire::{MeasureWire, MonitorWire, TotalsWire},
 };
 use crate::{
+    calendar::Calendar,
     pipeline::{Clock, History, MonitorSpec, SourceState, StatusBoard, Telemetry},
     record::SourceId,
     sources::HttpIntake,
@@ -55,7 +58,7 @@ impl Default for ApiLimits {
 }
 
 /// What is known of a monitor before it runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MonitorInfo {
     /// Its name.
     pub name: String,
@@ -63,6 +66,10 @@ pub struct MonitorInfo {
     pub source: String,
     /// Name of the zone whose civil time its windows follow.
     pub zone: String,
+    /// The zone that wall-clock times of the calendar are listed in.
+    pub default_zone: TimeZone,
+    /// Its special times.
+    pub calendar: Arc<Calendar>,
     /// Width of a window.
     pub interval_seconds: i64,
     /// Its dimensions, in the order of a slice's values.
@@ -90,6 +97,8 @@ impl MonitorInfo {
             name: spec.facts.monitor.clone(),
             source: source.to_string(),
             zone: spec.window.grid.zone().iana_name().unwrap_or("fixed").to_owned(),
+            default_zone: spec.zones.default.clone(),
+            calendar: Arc::clone(&spec.calendar),
             interval_seconds: spec.window.grid.width().seconds(),
             dimensions: spec.facts.dimensions.clone(),
             measures: measures
@@ -126,6 +135,7 @@ impl MonitorInfo {
             reject_samples: Vec::new(),
             num_open_incidents: 0,
             num_open_windows: 0,
+            alert_rate: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{open, output};
 use crate::{
+    anomaly::{AlertRule, Threshold},
     config::{Config, NotifierConfig, SourceConfig, SourceKind},
     pipeline::Source,
     record::Checkpoint,
@@ -33,6 +34,9 @@ pub(super) async fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
         output::line(format!("source {} ({})", source.id, source.kind.as_str()));
         for monitor in &source.monitors {
             output::line(format!("  monitor {}: {}", monitor.facts.monitor, monitor.shape()));
+            for evidence in monitor.facts.rules.iter().filter_map(evidence) {
+                output::line(evidence);
+            }
         }
         if source.monitors.is_empty() {
             output::line("  no monitor reads it");
@@ -44,6 +48,17 @@ pub(super) async fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
     }
     output::line("the configuration is valid");
     Ok(())
+}
+
+/// Up to where the evidence supports a rule's budget.
+fn evidence(rule: &AlertRule) -> Option<String> {
+    let Threshold::Budget { per_week } = rule.threshold else { return None };
+    let series = rule.threshold.measured_up_to()?;
+    Some(format!(
+        "    rule to {}: {per_week:.3} false alarms per week is a measured rate up to {series} judged series; \
+         with more, the threshold is extrapolated",
+        rule.to.join(", ")
+    ))
 }
 
 /// Tries each part and says how many failed.

@@ -1,6 +1,7 @@
 //! Floor 7: the commands. Each is a file; this one lists them.
 
 mod backtest;
+mod calendar;
 mod calibrate;
 mod check;
 mod demo;
@@ -46,6 +47,8 @@ enum Command {
     Judge(judge::JudgeArguments),
     /// Measure what severities are worth on synthetic counts: false events, and the faults that are found
     Calibrate(calibrate::CalibrateArguments),
+    /// List the holidays, promotions and other special times that a monitor knows
+    Calendar(calendar::CalendarArguments),
     /// Write stored observations to a CSV file
     Export(export::ExportArguments),
     /// Write the events of a simulated shop, with known faults, to a folder
@@ -77,6 +80,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Score(arguments) => score::score(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
+        Command::Calendar(arguments) => calendar::calendar(&arguments),
         Command::Export(arguments) => export::export(arguments).await,
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Completions { shell } => {

@@ -4,17 +4,22 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
 
-use super::Exit;
+use super::{Exit, output};
 use crate::{
     config::{Config, ConfigError, Environment, SourceConfig},
     pipeline::MonitorSpec,
 };
 
-/// Reads and checks a configuration file.
+/// Reads and checks a configuration file and the calendars it names.
 pub(super) fn config(path: &Path) -> anyhow::Result<Config> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
-    Config::parse(&text, &Environment::of_process()).with_context(|| format!("in `{}`", path.display()))
+    let context = || format!("in `{}`", path.display());
+    let mut config = Config::parse(&text, &Environment::of_process()).with_context(context)?;
+    for unusable in config.read_calendars().with_context(context)? {
+        output::warn(format!("calendar {unusable}; left out"));
+    }
+    Ok(config)
 }
 
 /// The source that a monitor reads, and the monitor.

@@ -25,6 +25,12 @@ pub fn complain(error: &anyhow::Error) {
     drop(writeln!(output, "tidewatch: {error:#}"));
 }
 
+/// Writes a line to standard error about something that stops nothing.
+pub(super) fn warn(text: impl std::fmt::Display) {
+    let mut output = std::io::stderr().lock();
+    drop(writeln!(output, "tidewatch: warning: {text}"));
+}
+
 /// Writes to standard output. A reader that has gone away is no error.
 pub(super) fn print(text: &str) {
     let mut output = std::io::stdout().lock();

@@ -5,6 +5,7 @@ use toml::Value;
 
 use super::Problem;
 use crate::{
+    pipeline::Guard,
     record::{Condition, FieldPaths, InputKind, MeasureInput, Predicate, Scalar},
     window::{AggregateKind, MeasureKind},
 };
@@ -18,6 +19,9 @@ pub(super) struct CheckedMeasure {
     pub(super) input: Option<MeasureInput>,
     pub(super) direction: Direction,
     pub(super) unit: Option<String>,
+    /// The detector as written, if it has one of its own.
+    pub(super) detector: Option<Value>,
+    pub(super) guard: Guard,
 }
 
 const KINDS: &str = "count, sum, avg, min, max, distinct, ratio or a quantile such as p95";
@@ -33,12 +37,19 @@ pub(super) fn measure(
     let mut kind = None;
     let mut direction = Direction::Both;
     let mut unit = None;
+    let mut guard = Guard::default();
+    let mut bounds = None;
     let mut conditions = Vec::new();
+    let mut detector = None;
     for (key, value) in table {
         let key_path = format!("{path}.{key}");
         match key.as_str() {
             "direction" => direction = parse_direction(&key_path, value)?,
             "unit" => unit = Some(text(&key_path, value, "a unit")?.to_owned()),
+            "detector" => detector = Some(value.clone()),
+            "min_change" => guard.min_change = size(&key_path, value)?,
+            "min_change_percent" => guard.min_change_share = size(&key_path, value)? / 100.0,
+            "bounds" => bounds = Some(self::bounds(&key_path, value)?),
             "where" => conditions = where_conditions(&key_path, value, fields)?,
             _ => {
                 if kind.is_some() {
@@ -58,7 +69,37 @@ pub(super) fn measure(
         ));
     }
     let input = input.map(|kind| MeasureInput { kind, conditions });
-    Ok(CheckedMeasure { name: name.to_owned(), kind, input, direction, unit })
+    guard.bounds = bounds.unwrap_or_else(|| natural_bounds(kind));
+    Ok(CheckedMeasure { name: name.to_owned(), kind, input, direction, unit, detector, guard })
+}
+
+/// A count of events is never negative.
+fn natural_bounds(kind: MeasureKind) -> (f64, f64) {
+    match kind {
+        MeasureKind::Aggregate(AggregateKind::Count | AggregateKind::Distinct) => (0.0, f64::INFINITY),
+        _ => Guard::default().bounds,
+    }
+}
+
+fn finite(value: &Value) -> Option<f64> {
+    value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64)).filter(|it| it.is_finite())
+}
+
+fn size(path: &str, value: &Value) -> Result<f64, Problem> {
+    finite(value)
+        .filter(|size| *size >= 0.0)
+        .ok_or_else(|| Problem::new(path, format!("`{value}`; expected a number from 0 on")))
+}
+
+fn bounds(path: &str, value: &Value) -> Result<(f64, f64), Problem> {
+    let numbers: Option<Vec<f64>> = value.as_array().and_then(|both| both.iter().map(finite).collect());
+    match numbers.as_deref() {
+        Some([low, high]) if low < high => Ok((*low, *high)),
+        _ => Err(Problem::new(
+            path,
+            format!("`{value}`; expected the least and the greatest value, e.g. [0, 1]"),
+        )),
+    }
 }
 
 fn measure_kind(
@@ -86,7 +127,11 @@ fn measure_kind(
         "max" => AggregateKind::Max,
         "distinct" => AggregateKind::Distinct,
         _ => AggregateKind::Quantile(quantile(key).ok_or_else(|| {
-            Problem::new(path, format!("is no key of a measure; expected {KINDS}, where, direction or unit"))
+            let detail = format!(
+                "is no key of a measure; expected {KINDS}, where, direction, unit, detector, bounds, min_change or \
+                 min_change_percent"
+            );
+            Problem::new(path, detail)
         })?),
     };
     let field = fields.index(text(path, value, "the path of a field")?);
@@ -205,7 +250,10 @@ mod tests {
         let p95 = check("p95 = \"ms\"\ndirection = \"rise\"").unwrap();
         assert_eq!(p95.kind, MeasureKind::Aggregate(AggregateKind::Quantile(0.95)));
         assert_eq!(p95.direction, Direction::Rise);
-        let ratio = check("ratio = [\"orders\", \"views\"]").unwrap();
+        let guarded = check("count = true\nmin_change = 10\nmin_change_percent = 5").unwrap().guard;
+        assert_eq!(guarded, Guard { min_change: 10.0, min_change_share: 0.05, bounds: (0.0, f64::INFINITY) });
+        let ratio = check("ratio = [\"orders\", \"views\"]\nbounds = [0, 1.0]").unwrap();
+        assert_eq!(ratio.guard.bounds, (0.0, 1.0));
         assert_eq!(ratio.kind, MeasureKind::Ratio { numerator: 1, denominator: 2 });
         let filtered = check(
             "count = true\nwhere = { a = { in = [\"x\", 1] }, b = { not = { prefix = \"C\" } }, c = { lt = 0 }, \
@@ -226,6 +274,8 @@ mod tests {
             ("ratio = [\"orders\", \"views\"]\nwhere = { a = 1 }", "m.where", "a ratio takes"),
             ("count = true\nwhere = { a = { like = 1 } }", "m.where.a.like", "expected one of in"),
             ("count = true\nwhere = { a = { lt = \"x\" } }", "m.where.a.lt", "`\"x\"`; expected a number"),
+            ("count = true\nmin_change = -1", "m.min_change", "`-1`; expected a number from 0 on"),
+            ("count = true\nbounds = [1, 0]", "m.bounds", "`[1, 0]`; expected the least"),
             ("count = true\ndirection = \"up\"", "m.direction", "\"up\"; expected rise"),
         ] {
             let problem = check(text).unwrap_err();

@@ -4,7 +4,9 @@
 //! value can be represented), parts (`assemble`). Checking does no I/O. Every problem names the key, the
 //! value and what is allowed, and all sections are checked before the first problem is reported.
 
+mod calendar;
 mod check;
+mod detector;
 mod measure;
 mod monitor;
 mod secrets;

@@ -3,17 +3,19 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::tz::TimeZone;
-use tidewatch_detectors::{DetectorConfig, SeasonalConfig, ValueKind};
+use tidewatch_detectors::{DetectorConfig, ValueKind};
 
 use super::{
-    Problem, measure,
+    Problem, calendar,
+    detector::{self, Judged},
+    measure,
     measure::CheckedMeasure,
     units::{budget_per_week, duration_millis},
     written::{WrittenAlertRule, WrittenDetector, WrittenMonitor, WrittenZones},
 };
 use crate::{
     anomaly::{AlertRule, MeasureFacts, MonitorFacts, Threshold},
-    pipeline::{Judging, MonitorSpec, SliceZones},
+    pipeline::{Judging, MonitorSpec, RelationSpec, SliceZones},
     record::{FieldPaths, Mapping, TimestampFormat},
     window::{AggregateKind, Measure, MeasureKind, WindowGrid, WindowSpec, WindowWidth},
 };
@@ -22,6 +24,8 @@ use crate::{
 const MIN_NUMBERS: f64 = 10.0;
 /// Nor does a ratio over a smaller denominator, or with less above the line than `MIN_NUMBERS`.
 const MIN_DENOMINATOR: f64 = 30.0;
+/// A ratio of counts needs only so many expected above the line.
+const MIN_EXPECTED: f64 = 1.0;
 /// A count with fewer events per day in the mean is too thin to be judged by itself.
 const MIN_EVENTS_PER_DAY: f64 = 20.0;
 /// With this many per window it is not, however long the window.
@@ -49,7 +53,14 @@ pub(super) fn check(
         .map_err(|error| Problem::new(at("timestamp_format"), error))?;
     let dimensions: Vec<String> = written.dimensions.keys().cloned().collect();
     let measures = measures(name, written, fields)?;
-    let judging = measures.iter().map(|measure| judging(measure, width)).collect();
+    let judging = measures
+        .iter()
+        .map(|measure| judging(name, measure, value_kind(measure, &measures), &written.detector, width))
+        .collect::<Result<Vec<_>, _>>()?;
+    let kinds: Vec<(&str, ValueKind)> =
+        measures.iter().map(|measure| (measure.name.as_str(), value_kind(measure, &measures))).collect();
+    let relations =
+        detector::relations(&at("relations"), &written.relations, &kinds, width.seconds() as u32)?;
     let inputs: Vec<_> = measures.iter().filter_map(|measure| measure.input.clone()).collect();
     let dimension_paths: Vec<String> = written.dimensions.values().cloned().collect();
     let mapping = Mapping::new(fields, &written.timestamp, format, zone.clone(), &dimension_paths, &inputs)
@@ -58,7 +69,7 @@ pub(super) fn check(
     let facts = MonitorFacts {
         monitor: name.to_owned(),
         dimensions: dimensions.clone(),
-        measures: measures.iter().map(facts).collect(),
+        measures: measures.iter().map(facts).chain(relations.iter().map(relation_facts)).collect(),
         zone: zone.clone(),
         calm_windows: 3.max((CALM_SECONDS / width.seconds()) as u32),
         rules: rules(name, &written.alerts, threshold, notifiers)?,
@@ -79,7 +90,10 @@ pub(super) fn check(
         max_groups: written.max_slices_per_partition.unwrap_or(max_series.saturating_mul(2)),
         dimensions,
     };
+    let (calendar, calendar_files) = calendar::check(&at("calendar"), &written.calendar, &window.dimensions)?;
     Ok(Arc::new(MonitorSpec {
+        calendar: Arc::new(calendar),
+        calendar_files,
         zones: zones(&at("timezones"), written.timezones.as_ref(), zone, &window.dimensions)?,
         idle_timeout_millis: millis("idle_timeout", &written.idle_timeout, "30s")?,
         max_lead_millis: millis("max_lead", &written.max_lead, "1h")?,
@@ -96,6 +110,7 @@ pub(super) fn check(
         window: Arc::new(window),
         mapping,
         judging,
+        relations,
     }))
 }
 
@@ -117,27 +132,61 @@ fn measures(
         .collect()
 }
 
-fn judging(measure: &CheckedMeasure, width: WindowWidth) -> Judging {
-    let (kind, min_weight, min_mean_weight) = match measure.kind {
-        MeasureKind::Aggregate(AggregateKind::Count | AggregateKind::Distinct) => {
-            (ValueKind::Events, 0.0, min_mean_events(width))
-        }
-        MeasureKind::Aggregate(AggregateKind::Sum) => (ValueKind::Amounts, 0.0, MIN_MEAN_SUMMANDS),
-        MeasureKind::Aggregate(AggregateKind::Min | AggregateKind::Max) => (ValueKind::Continuous, 1.0, 0.0),
-        MeasureKind::Aggregate(AggregateKind::Average | AggregateKind::Quantile(_)) => {
-            (ValueKind::Continuous, MIN_NUMBERS, 0.0)
-        }
-        MeasureKind::Ratio { .. } => (ValueKind::Continuous, MIN_DENOMINATOR, 0.0),
+/// What the values of `measure` are, one of all `measures` of its monitor.
+fn value_kind(measure: &CheckedMeasure, measures: &[CheckedMeasure]) -> ValueKind {
+    let is_count = |index: usize| {
+        matches!(measures[index].kind, MeasureKind::Aggregate(AggregateKind::Count | AggregateKind::Distinct))
     };
-    let config = SeasonalConfig::new(width.seconds() as u32, kind, measure.direction)
-        .expect("window widths are within the detector's range");
-    let is_ratio = matches!(measure.kind, MeasureKind::Ratio { .. });
-    Judging {
-        detector: DetectorConfig::Seasonal(config),
-        min_weight,
-        min_mean_weight,
-        min_numerator: if is_ratio { MIN_NUMBERS } else { 0.0 },
+    match measure.kind {
+        MeasureKind::Aggregate(AggregateKind::Count | AggregateKind::Distinct) => ValueKind::Events,
+        MeasureKind::Aggregate(AggregateKind::Sum) => ValueKind::Amounts,
+        MeasureKind::Ratio { numerator, denominator } if is_count(numerator) && is_count(denominator) => {
+            ValueKind::Ratio
+        }
+        _ => ValueKind::Continuous,
     }
+}
+
+fn judging(
+    monitor: &str,
+    measure: &CheckedMeasure,
+    kind: ValueKind,
+    written: &WrittenDetector,
+    width: WindowWidth,
+) -> Result<Judging, Problem> {
+    let (min_weight, min_mean_weight) = match measure.kind {
+        MeasureKind::Aggregate(AggregateKind::Count | AggregateKind::Distinct) => {
+            (0.0, min_mean_events(width))
+        }
+        MeasureKind::Aggregate(AggregateKind::Sum) => (0.0, MIN_MEAN_SUMMANDS),
+        MeasureKind::Aggregate(AggregateKind::Min | AggregateKind::Max) => (1.0, 0.0),
+        MeasureKind::Aggregate(AggregateKind::Average | AggregateKind::Quantile(_)) => (MIN_NUMBERS, 0.0),
+        // Chance is reckoned with: a binomial share of few is no news by itself.
+        MeasureKind::Ratio { .. } if kind == ValueKind::Ratio => (1.0, 0.0),
+        MeasureKind::Ratio { .. } => (MIN_DENOMINATOR, 0.0),
+    };
+    let judged = Judged { interval_seconds: width.seconds() as u32, kind, direction: measure.direction };
+    let path = format!("monitors.{monitor}.measures.{}.detector", measure.name);
+    let own = measure.detector.as_ref().map(|value| (path.as_str(), value));
+    let detector = detector::detector(&format!("monitors.{monitor}.detector"), own, written, judged)?;
+    // Whoever writes a hard rule means it for thin series too.
+    let is_rule = matches!(detector, DetectorConfig::Threshold(_) | DetectorConfig::Flatline(_));
+    let is_ratio = matches!(measure.kind, MeasureKind::Ratio { .. });
+    Ok(Judging {
+        detector,
+        min_weight,
+        min_mean_weight: if is_rule { 0.0 } else { min_mean_weight },
+        min_numerator: match kind {
+            _ if is_rule || !is_ratio => 0.0,
+            ValueKind::Ratio => MIN_EXPECTED,
+            _ => MIN_NUMBERS,
+        },
+        guard: measure.guard,
+    })
+}
+
+fn relation_facts(relation: &RelationSpec) -> MeasureFacts {
+    MeasureFacts { name: relation.name.clone(), unit: None, additive: false }
 }
 
 fn min_mean_events(width: WindowWidth) -> f64 {
@@ -210,12 +259,6 @@ fn rollups(
 }
 
 fn threshold(path: &str, written: &WrittenDetector) -> Result<Threshold, Problem> {
-    match written.kind.as_deref() {
-        None | Some("seasonal") => {}
-        Some(other) => {
-            return Err(Problem::new(format!("{path}.kind"), format!("`{other}`; expected seasonal")));
-        }
-    }
     either(path, written.severity, written.budget.as_deref())
         .map(|threshold| threshold.unwrap_or(Threshold::Severity(70.0)))
 }

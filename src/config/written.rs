@@ -85,6 +85,10 @@ pub(super) struct WrittenMonitor {
     #[serde(default)]
     pub(super) detector: WrittenDetector,
     #[serde(default)]
+    pub(super) relations: BTreeMap<String, WrittenRelation>,
+    #[serde(default)]
+    pub(super) calendar: WrittenCalendar,
+    #[serde(default)]
     pub(super) alerts: Vec<WrittenAlertRule>,
 }
 
@@ -97,10 +101,112 @@ pub(super) struct WrittenZones {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct WrittenCalendar {
+    #[serde(default)]
+    pub(super) holidays: Vec<WrittenHolidays>,
+    /// A dimension whose values are countries.
+    pub(super) by: Option<String>,
+    /// Countries of values that are no country codes.
+    #[serde(default)]
+    pub(super) map: BTreeMap<String, String>,
+    pub(super) retail: Option<bool>,
+    #[serde(default)]
+    pub(super) ics: Vec<WrittenIcs>,
+    #[serde(default)]
+    pub(super) events: Vec<WrittenEvent>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a country or { country = \"DE\", before = 1, after = 1 }")]
+pub(super) enum WrittenHolidays {
+    Country(String),
+    Around(WrittenAround),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenAround {
+    pub(super) country: String,
+    #[serde(default)]
+    pub(super) before: u8,
+    #[serde(default)]
+    pub(super) after: u8,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a path or { path = \"promos.ics\", kind = \"promotion\" }")]
+pub(super) enum WrittenIcs {
+    Path(String),
+    File(WrittenIcsFile),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenIcsFile {
+    pub(super) path: String,
+    pub(super) kind: Option<String>,
+    #[serde(default)]
+    pub(super) scope: BTreeMap<String, toml::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenEvent {
+    pub(super) name: String,
+    pub(super) kind: String,
+    pub(super) from: toml::Value,
+    pub(super) to: toml::Value,
+    /// `yearly`, `monthly`, `weekly`, `daily` or an RRULE.
+    pub(super) repeat: Option<String>,
+    pub(super) uplift: Option<f64>,
+    #[serde(default)]
+    pub(super) scope: BTreeMap<String, toml::Value>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct WrittenDetector {
     pub(super) kind: Option<String>,
     pub(super) severity: Option<f64>,
     pub(super) budget: Option<String>,
+    pub(super) lower: Option<f64>,
+    pub(super) upper: Option<f64>,
+    pub(super) windows: Option<u32>,
+    pub(super) tolerance: Option<f64>,
+    pub(super) percent: Option<f64>,
+    pub(super) season: Option<String>,
+    pub(super) seed: Option<u64>,
+}
+
+impl WrittenDetector {
+    /// From the value of a measure's key `detector`.
+    pub(super) fn deserialize_from(value: &toml::Value) -> Result<Self, String> {
+        Self::deserialize(value.clone()).map_err(|error| error.to_string())
+    }
+
+    /// The keys that only some kinds have, as far as they are written.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("lower", self.lower.is_some()),
+            ("upper", self.upper.is_some()),
+            ("windows", self.windows.is_some()),
+            ("tolerance", self.tolerance.is_some()),
+            ("percent", self.percent.is_some()),
+            ("season", self.season.is_some()),
+            ("seed", self.seed.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(key, written)| written.then_some(key))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenRelation {
+    pub(super) kind: String,
+    pub(super) measures: Vec<String>,
+    pub(super) max_slices: Option<usize>,
+    pub(super) seed: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

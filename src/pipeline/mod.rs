@@ -16,10 +16,13 @@ mod commit;
 mod deliver;
 mod engine;
 mod frames;
+mod guard;
 mod intake;
 mod models;
 mod monitor;
 mod ports;
+mod realised;
+mod relations;
 mod restore;
 mod run;
 mod status;
@@ -30,12 +33,14 @@ pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, Rec
 pub use deliver::{Courier, DeliveryPolicy};
 pub use engine::{Engine, EngineLimits};
 pub use frames::{BlobError, SHARD_SLICES, ShardFrame, StoredScore};
-pub use models::{Judging, Models};
+pub use guard::Guard;
+pub use models::{Judging, Models, Seen};
 pub use monitor::{Monitor, MonitorSpec, SliceZones, Totals};
 pub use ports::{
     DeadLetters, Fault, History, HistoryRange, IncidentQuery, Notifier, NotifyError, Outbox, OutboxRow,
     Restored, RestoredMonitor, Retry, Source, SourceError, SourceState, Store, StoreError,
 };
+pub use relations::RelationSpec;
 pub use restore::{RestoreError, restore};
 pub use run::{IncidentWatcher, RunError, RunPolicy, Runner};
 pub use status::{MonitorStatus, SourceStatus, StatusBoard};

@@ -4,11 +4,12 @@
 //! folds the frames after it, which gives the same models bit for bit.
 
 use serde::{Deserialize, Serialize};
-use tidewatch_detectors::{DetectorConfig, LearnPolicy, Model, Observation};
+use tidewatch_detectors::{DetectorConfig, JointModel, LearnPolicy, Model, Observation, Occasion};
 
 use super::{
-    FrameBlob, ModelBlob, SHARD_SLICES, ShardFrame, StoredScore,
+    FrameBlob, Guard, ModelBlob, SHARD_SLICES, ShardFrame, StoredScore,
     frames::{BlobError, pack, unpack},
+    relations::{RelationSpec, Relations},
 };
 use crate::{anomaly::Reading, window::Cell, window::Frame};
 
@@ -31,13 +32,26 @@ pub struct Judging {
     /// A ratio is judged where, at its mean so far, at least this would stand above the line: of thirty views
     /// that make one order, two orders are no news.
     pub min_numerator: f64,
+    /// Which deviations are too small, which values cannot be.
+    pub guard: Guard,
 }
 
 impl Judging {
     /// Every observation is judged.
     pub fn plain(detector: DetectorConfig) -> Self {
-        Self { detector, min_weight: 0.0, min_mean_weight: 0.0, min_numerator: 0.0 }
+        Self { detector, min_weight: 0.0, min_mean_weight: 0.0, min_numerator: 0.0, guard: Guard::default() }
     }
+}
+
+/// What the models are told of a window of a slice besides its values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Seen {
+    /// Seconds on the wall clock of the slice.
+    pub civil_seconds: i64,
+    /// The occasion of the calendar, if it is one.
+    pub occasion: Option<Occasion>,
+    /// Nothing may be learned: the shop is known to be broken.
+    pub hold: bool,
 }
 
 /// Half-life of the mean weight, in windows, and how many windows it takes before it is trusted.
@@ -57,7 +71,10 @@ struct SeriesState {
 #[derive(Debug)]
 pub struct Models {
     measures: Vec<Judging>,
+    /// Of the calendar they learn under.
+    calendar: u64,
     series: Vec<SeriesState>,
+    relations: Relations,
     /// Per shard: windows learned since its last snapshot.
     unsaved: Vec<u32>,
     /// Per shard: end of the last window learned.
@@ -69,20 +86,34 @@ pub struct Models {
 struct SavedShard {
     settings: String,
     series: Vec<SeriesState>,
+    relations: Vec<Option<JointModel>>,
+}
+
+/// The beginning of [`SavedShard`], readable whatever follows.
+#[derive(Deserialize)]
+struct SavedHead {
+    settings: String,
 }
 
 impl Models {
-    /// No models yet; one judging per measure.
-    pub fn new(measures: Vec<Judging>) -> Self {
-        Self { measures, series: Vec::new(), unsaved: Vec::new(), learned_through: Vec::new() }
+    /// No models yet; one judging per measure, what is judged together, and the fingerprint of the calendar.
+    pub fn new(measures: Vec<Judging>, relations: Vec<RelationSpec>, calendar: u64) -> Self {
+        Self {
+            measures,
+            calendar,
+            series: Vec::new(),
+            relations: Relations::new(relations),
+            unsaved: Vec::new(),
+            learned_through: Vec::new(),
+        }
     }
 
-    /// Scores every observation of a closed window, then learns it. `civil_seconds` gives the local time of
-    /// a slice. The result has one entry per series; `None` is a gap.
+    /// Scores every observation of a closed window, then learns it. `seen` tells the rest of a slice. The
+    /// result has one entry per series, and behind the series of a slice one per relation; `None` is a gap.
     pub fn judge(
         &mut self,
         frame: &Frame,
-        civil_seconds: &(dyn Fn(usize) -> i64 + Sync),
+        seen: &(dyn Fn(usize) -> Seen + Sync),
         threads: usize,
     ) -> Vec<Option<Reading>> {
         let width = self.measures.len();
@@ -96,11 +127,12 @@ impl Models {
         let slices_each = frame.slices.len().div_ceil(threads).max(1);
         let measures = &self.measures;
         let judge_part = |first: usize, series: &mut [SeriesState], readings: &mut [Option<Reading>]| {
-            for (index, (state, reading)) in series.iter_mut().zip(readings).enumerate() {
-                let (slice, measure) = (first + index / width, index % width);
-                let row = &frame.slices[slice];
-                let cell = row.cells[measure];
-                *reading = state.observe(&measures[measure], cell, row.events, civil_seconds(slice));
+            for (index, states) in series.chunks_mut(width).enumerate() {
+                let (row, seen) = (&frame.slices[first + index], seen(first + index));
+                for (measure, state) in states.iter_mut().enumerate() {
+                    let reading = state.observe(&measures[measure], row.cells[measure], row.events, seen);
+                    readings[index * width + measure] = reading;
+                }
             }
         };
         let parts = self.series.chunks_mut(slices_each * width).zip(readings.chunks_mut(slices_each * width));
@@ -114,7 +146,40 @@ impl Models {
                 }
             });
         }
-        readings
+        self.judge_relations(frame, readings, seen)
+    }
+
+    /// Adds the readings of relations behind those of each slice. They are few; one thread does.
+    fn judge_relations(
+        &mut self,
+        frame: &Frame,
+        readings: Vec<Option<Reading>>,
+        seen: &(dyn Fn(usize) -> Seen + Sync),
+    ) -> Vec<Option<Reading>> {
+        if self.relations.specs().is_empty() {
+            return readings;
+        }
+        self.relations.resize(frame.slices.len());
+        let width = self.measures.len();
+        let mut all = Vec::with_capacity(readings.len() + frame.slices.len() * self.relations.specs().len());
+        for (slice, (row, readings)) in frame.slices.iter().zip(readings.chunks(width)).enumerate() {
+            all.extend_from_slice(readings);
+            all.extend(self.observe_relations(slice, &row.cells, seen(slice)));
+        }
+        all
+    }
+
+    fn observe_relations(
+        &mut self,
+        slice: usize,
+        cells: &[Option<Cell>],
+        seen: Seen,
+    ) -> Vec<Option<Reading>> {
+        let width = self.measures.len();
+        let (measures, series) = (&self.measures, &self.series);
+        let is_thin =
+            |measure: usize| series[slice * width + measure].is_thin(&measures[measure], cells[measure]);
+        self.relations.observe(slice, cells, seen, is_thin)
     }
 
     /// How many series there are and how many have not scored yet.
@@ -150,7 +215,8 @@ impl Models {
             let width = SHARD_SLICES * self.measures.len();
             let end = ((shard + 1) * width).min(self.series.len());
             let series = self.series[shard * width..end].to_vec();
-            let bytes = pack(&SavedShard { settings: settings.clone(), series });
+            let relations = self.relations.shard(shard);
+            let bytes = pack(&SavedShard { settings: settings.clone(), series, relations });
             blobs.push(ModelBlob { shard, through_millis: self.learned_through[shard], bytes });
         }
         blobs
@@ -158,12 +224,9 @@ impl Models {
 
     /// The models of `num_slices` slices as far as snapshots hold them. Snapshots made under other settings
     /// are passed over. The frames from [`Models::needed_from`] on must be folded in, in order of time.
-    pub fn from_snapshots(
-        measures: Vec<Judging>,
-        num_slices: usize,
-        snapshots: &[ModelBlob],
-    ) -> Result<Self, BlobError> {
-        let mut models = Self::new(measures);
+    pub fn with_snapshots(self, num_slices: usize, snapshots: &[ModelBlob]) -> Result<Self, BlobError> {
+        let mut models = self;
+        models.relations.resize(num_slices);
         let width = models.measures.len();
         models.series.resize(num_slices * width, SeriesState::default());
         models.unsaved.resize(num_slices.div_ceil(SHARD_SLICES), SNAPSHOT_EVERY_WINDOWS);
@@ -171,9 +234,10 @@ impl Models {
         for blob in snapshots {
             let Some(saved) = models.usable(blob)? else { continue };
             let first = blob.shard * SHARD_SLICES * width;
-            for (slot, state) in models.series[first..].iter_mut().zip(saved) {
+            for (slot, state) in models.series[first..].iter_mut().zip(saved.series) {
                 *slot = state;
             }
+            models.relations.load(blob.shard, saved.relations);
             models.learned_through[blob.shard] = blob.through_millis;
             models.unsaved[blob.shard] = 0;
         }
@@ -185,17 +249,16 @@ impl Models {
         self.learned_through.iter().copied().min().unwrap_or(i64::MIN)
     }
 
-    fn usable(&self, blob: &ModelBlob) -> Result<Option<Vec<SeriesState>>, BlobError> {
-        let saved: SavedShard = unpack("model snapshot", &blob.bytes)?;
-        Ok((saved.settings == self.settings()).then_some(saved.series))
+    fn usable(&self, blob: &ModelBlob) -> Result<Option<SavedShard>, BlobError> {
+        let head: SavedHead = unpack("model snapshot", &blob.bytes)?;
+        if head.settings != self.settings() {
+            return Ok(None);
+        }
+        unpack("model snapshot", &blob.bytes).map(Some)
     }
 
     /// Learns a stored window, unless the shard's snapshot already has.
-    pub fn fold(
-        &mut self,
-        blob: &FrameBlob,
-        civil_seconds: &dyn Fn(usize, i64) -> i64,
-    ) -> Result<(), BlobError> {
+    pub fn fold(&mut self, blob: &FrameBlob, seen: &dyn Fn(usize, i64) -> Seen) -> Result<(), BlobError> {
         if self.learned_through.get(blob.shard).is_none_or(|through| blob.end_millis <= *through) {
             return Ok(());
         }
@@ -208,34 +271,46 @@ impl Models {
             let (slice, measure) = (first + index / width, index % width);
             let Some(state) = self.series.get_mut(slice * width + measure) else { continue };
             let events = frame.events[index / width];
-            state.observe(&self.measures[measure], *cell, events, civil_seconds(slice, blob.start_millis));
+            state.observe(&self.measures[measure], *cell, events, seen(slice, blob.start_millis));
+        }
+        if !self.relations.specs().is_empty() {
+            for (index, cells) in frame.cells.chunks(width).enumerate() {
+                let slice = first + index;
+                if slice * width < self.series.len() {
+                    self.observe_relations(slice, cells, seen(slice, blob.start_millis));
+                }
+            }
         }
         Ok(())
     }
 
     fn settings(&self) -> String {
-        format!("{} {:?}", Model::STATE_VERSION, self.measures)
+        let learned_by =
+            |judging: &Judging| format!("{:?}", Judging { guard: Guard::default(), ..judging.clone() });
+        let measures: Vec<String> = self.measures.iter().map(learned_by).collect();
+        let (single, joint) = (Model::STATE_VERSION, JointModel::STATE_VERSION);
+        let relations = self.relations.specs();
+        format!("{single} {joint} {} {relations:?} {:x}", measures.join(" "), self.calendar)
     }
 }
 
 impl SeriesState {
     /// Score first, learn second; the same for live windows and for frames folded after a restart.
-    fn observe(
-        &mut self,
-        judging: &Judging,
-        cell: Option<Cell>,
-        events: u64,
-        civil_seconds: i64,
-    ) -> Option<Reading> {
+    fn observe(&mut self, judging: &Judging, cell: Option<Cell>, events: u64, seen: Seen) -> Option<Reading> {
         let thin = self.is_thin(judging, cell);
         self.weigh(cell);
         let cell = cell?;
         let mut score = None;
         if cell.weight >= judging.min_weight
-            && let Some(observation) = Observation::new(civil_seconds, cell.value, events)
+            && let Some(observation) = Observation::new(seen.civil_seconds, cell.value, events)
         {
             let model = self.model.get_or_insert_with(|| judging.detector.start());
-            score = model.observe(&observation, LearnPolicy::Learn).filter(|_| !thin);
+            let observation = observation.with_weight(cell.weight).unwrap_or(observation);
+            let observation =
+                seen.occasion.map_or(observation, |occasion| observation.with_occasion(occasion));
+            let policy = if seen.hold { LearnPolicy::Hold } else { LearnPolicy::Learn };
+            let raw = model.observe(&observation, policy).filter(|_| !thin);
+            score = raw.map(|raw| judging.guard.apply(cell.value, raw));
         }
         Some(Reading { actual: cell.value, score })
     }
@@ -257,13 +332,20 @@ impl SeriesState {
     }
 }
 
-/// Cuts a judged window into the frames of its shards.
-pub(super) fn shard_frames(frame: &Frame, readings: &[Option<Reading>], width: usize) -> Vec<FrameBlob> {
+/// Cuts a judged window into the frames of its shards. Scores of relations are not stored: `width` measures of
+/// the `stride` readings of a slice are.
+pub(super) fn shard_frames(
+    frame: &Frame,
+    readings: &[Option<Reading>],
+    width: usize,
+    stride: usize,
+) -> Vec<FrameBlob> {
     let mut blobs = Vec::new();
     for (shard, rows) in frame.slices.chunks(SHARD_SLICES).enumerate() {
-        let first = shard * SHARD_SLICES * width;
-        let scores = readings[first..first + rows.len() * width]
-            .iter()
+        let first = shard * SHARD_SLICES * stride;
+        let scores = readings[first..first + rows.len() * stride]
+            .chunks(stride)
+            .flat_map(|readings| &readings[..width])
             .map(|reading| reading.and_then(|reading| reading.score.as_ref().map(StoredScore::from)))
             .collect();
         let shard_frame = ShardFrame {

@@ -8,10 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     FrameBlob, Models, MonitorCommit, RecordedInputKind, SlicesFrom,
     frames::{BlobError, pack, unpack},
-    models::{Judging, shard_frames},
+    models::{Judging, Seen, shard_frames},
+    realised::Realised,
+    relations::RelationSpec,
 };
 use crate::{
     anomaly::{Alert, AnomalyTracker, Incident, IncidentBook, MonitorFacts, Updates, WindowView},
+    calendar::{Calendar, IcsFile, IcsProblem, Moment, read_ics},
     record::{Mapping, PartitionId, RejectReason, RejectSample},
     window::{Frame, MeasureKind, SavedWindows, SliceKey, WindowSpec, Windows},
 };
@@ -33,8 +36,14 @@ pub struct MonitorSpec {
     pub mapping: Mapping,
     /// How each measure is judged.
     pub judging: Vec<Judging>,
+    /// Measures judged together. Their names follow those of the measures in `facts`.
+    pub relations: Vec<RelationSpec>,
     /// Whose civil time the seasons of a slice follow.
     pub zones: SliceZones,
+    /// Which times are special for which slices.
+    pub calendar: Arc<Calendar>,
+    /// Calendar files that belong to it; [`MonitorSpec::import`] takes their text.
+    pub calendar_files: Vec<IcsFile>,
     /// A partition silent for so long is left out of the watermark.
     pub idle_timeout_millis: i64,
     /// Events later than their arrival by more than this are refused.
@@ -126,6 +135,9 @@ pub struct Monitor {
     pub(super) totals: Totals,
     pub(super) samples: Vec<RejectSample>,
     pending: Pending,
+    /// Series with a score in the last window.
+    pub(super) num_judged: usize,
+    pub(super) realised: Realised,
     /// Wall clock of the commit this monitor was restored from.
     pub(super) saved_at_millis: Option<i64>,
 }
@@ -158,12 +170,14 @@ impl Monitor {
     pub fn new(spec: Arc<MonitorSpec>) -> Self {
         Self {
             windows: Windows::new(spec.window.clone()),
-            models: Models::new(spec.judging.clone()),
+            models: Models::new(spec.judging.clone(), spec.relations.clone(), spec.calendar.fingerprint()),
             tracker: AnomalyTracker::default(),
             book: IncidentBook::default(),
             totals: Totals::default(),
             samples: Vec::new(),
             pending: Pending::default(),
+            num_judged: 0,
+            realised: Realised::default(),
             saved_at_millis: None,
             spec,
         }
@@ -191,6 +205,8 @@ impl Monitor {
             totals: saved.totals,
             samples: saved.samples,
             pending,
+            num_judged: 0,
+            realised: Realised::default(),
             saved_at_millis: Some(saved.at_millis),
             spec,
         }))
@@ -247,9 +263,8 @@ impl Monitor {
 
     fn judge(&mut self, frame: &Frame, threads: usize) {
         let slices = self.windows.registry().keys();
-        let zones = &self.spec.zones;
-        let civil_seconds = |slice: usize| zones.civil_seconds(&slices[slice], frame.start_millis);
-        let readings = self.models.judge(frame, &civil_seconds, threads);
+        let seen = |slice: usize| self.spec.seen(&slices[slice], frame.start_millis);
+        let readings = self.models.judge(frame, &seen, threads);
         let view = WindowView {
             facts: &self.spec.facts,
             slices,
@@ -260,11 +275,17 @@ impl Monitor {
         self.totals.windows += 1;
         self.totals.scored += view.num_judged() as u64;
         self.totals.refused_slices += frame.refused_slices as u64;
+        self.num_judged = view.num_judged();
         let (changed, closed) = self.tracker.update(&view);
         let updates = self.book.update(&view, &changed, &closed);
         let width = self.spec.window.measures.len();
-        self.pending.frames.extend(shard_frames(frame, &readings, width));
+        let stride = self.spec.facts.measures.len();
+        self.pending.frames.extend(shard_frames(frame, &readings, width, stride));
         self.pending.num_windows += 1;
+        for incident in &updates.incidents {
+            self.realised.note(incident);
+        }
+        self.realised.forget_before(frame.end_millis);
         self.pending.take(updates);
     }
 
@@ -345,6 +366,22 @@ impl Pending {
 }
 
 impl MonitorSpec {
+    /// What the models are told of a window of a slice besides its values.
+    pub fn seen(&self, slice: &SliceKey, start_millis: i64) -> Seen {
+        let civil_seconds = self.zones.civil_seconds(slice, start_millis);
+        let width_seconds = self.window.grid.width().seconds();
+        let moment = Moment { civil_seconds, seconds: start_millis.div_euclid(1000), width_seconds };
+        let verdict = self.calendar.at(slice, moment);
+        Seen { civil_seconds, occasion: verdict.occasion, hold: verdict.hold }
+    }
+
+    /// Adds the events of one of [`MonitorSpec::calendar_files`]; says which could not be used.
+    pub fn import(&mut self, file: &IcsFile, text: &str) -> Vec<IcsProblem> {
+        let (entries, problems) = read_ics(text, &file.defaults);
+        Arc::make_mut(&mut self.calendar).extend(entries);
+        problems
+    }
+
     /// What stored windows and slices depend on. A monitor cannot go on with another shape; its detector
     /// settings may change, the models are then rebuilt from its history.
     pub fn shape(&self) -> String {
@@ -364,8 +401,14 @@ impl MonitorSpec {
             let names = window.dimensions.iter().zip(kept).filter(|(_, kept)| **kept);
             format!("[{}]", names.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "))
         };
+        // Anomalies are stored by number of measure and relation.
+        let mut relations = String::new();
+        for relation in &self.relations {
+            relations += "; relation ";
+            relations += &relation.name;
+        }
         format!(
-            "interval {} s in {}; dimensions {}; rollups {}; measures {}",
+            "interval {} s in {}; dimensions {}; rollups {}; measures {}{relations}",
             window.grid.width().seconds(),
             window.grid.zone().iana_name().unwrap_or("fixed"),
             window.dimensions.join(", "),

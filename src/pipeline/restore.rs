@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use super::{
-    Engine, EngineLimits, History, HistoryRange, Models, Monitor, MonitorSpec, Store, StoreError,
-    frames::BlobError,
+    Engine, EngineLimits, History, HistoryRange, IncidentQuery, Models, Monitor, MonitorSpec, Store,
+    StoreError, frames::BlobError,
 };
-use crate::record::{Decoder, SourceId};
+use crate::{
+    anomaly::IncidentKind,
+    record::{Decoder, SourceId},
+};
 
 /// Blobs read at a time while models are rebuilt.
 const PAGE: usize = 2_000;
+/// Incidents looked at for the realised rate of alerts.
+const INCIDENTS_RECALLED: usize = 10_000;
 
 /// An engine could not be restored.
 #[derive(Debug, thiserror::Error)]
@@ -66,25 +71,40 @@ async fn restore_monitor<S: Store + History + ?Sized>(
     let damaged = |error| RestoreError::Damaged { monitor: name.clone(), error };
     let stored = store.restore_monitor(&name).await?;
     let Some(state) = stored.state else { return Ok(Monitor::new(spec)) };
-    let judging = spec.judging.clone();
-    let mut models = Models::from_snapshots(judging, stored.slices.len(), &stored.models).map_err(damaged)?;
-    let zones = spec.zones.clone();
+    let empty = Models::new(spec.judging.clone(), spec.relations.clone(), spec.calendar.fingerprint());
+    let mut models = empty.with_snapshots(stored.slices.len(), &stored.models).map_err(damaged)?;
+    let told = Arc::clone(&spec);
     let slices = stored.slices.clone();
-    let civil_seconds = |slice: usize, millis: i64| zones.civil_seconds(&slices[slice], millis);
+    let seen = |slice: usize, millis: i64| told.seen(&slices[slice], millis);
     // Frames are kept by their start, which lies before the end a snapshot knows.
     let mut from_millis = models.needed_from().saturating_sub(spec.window.grid.width().millis() * 2);
     loop {
         let range = HistoryRange { from_millis, to_millis: i64::MAX, shard: None, limit: PAGE };
         let page = store.frames(&name, range).await?;
         for blob in &page {
-            models.fold(blob, &civil_seconds).map_err(damaged)?;
+            models.fold(blob, &seen).map_err(damaged)?;
         }
         let Some(last) = page.last().filter(|_| page.len() == PAGE) else { break };
         // The last window may be cut by the page; folding it twice changes nothing.
         from_millis =
             if page[0].start_millis == last.start_millis { last.end_millis } else { last.start_millis };
     }
-    Monitor::restore(spec, &state, stored.slices, models)
+    let mut monitor = Monitor::restore(spec, &state, stored.slices, models)
         .map_err(damaged)?
-        .map_err(|difference| RestoreError::Reshaped { monitor: name.clone(), difference })
+        .map_err(|difference| RestoreError::Reshaped { monitor: name.clone(), difference })?;
+    let query = IncidentQuery {
+        monitor: Some(name.clone()),
+        state: None,
+        kind: Some(IncidentKind::Deviation),
+        min_severity: None,
+        opened_before_millis: None,
+        limit: INCIDENTS_RECALLED,
+    };
+    for incident in &store.incidents(&query).await? {
+        monitor.realised.note(incident);
+    }
+    if let Some(closed_through) = monitor.windows.next_start() {
+        monitor.realised.forget_before(closed_through);
+    }
+    Ok(monitor)
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{Monitor, SourceState, Totals};
+use crate::anomaly::NominalRate;
 use crate::record::{RejectSample, SourceId};
 
 /// One source as people see it.
@@ -48,6 +49,12 @@ pub struct MonitorStatus {
     pub reject_samples: Vec<RejectSample>,
     /// Incidents open now.
     pub num_open_incidents: usize,
+    /// Series with a score in the last window.
+    pub num_judged: usize,
+    /// What its alert rules may cost.
+    pub nominal: NominalRate,
+    /// Incidents that were told in the last 7 and in the last 28 days of event time.
+    pub told: [usize; 2],
 }
 
 pub(super) fn of_monitor(source: &SourceId, monitor: &Monitor) -> MonitorStatus {
@@ -64,6 +71,9 @@ pub(super) fn of_monitor(source: &SourceId, monitor: &Monitor) -> MonitorStatus 
         totals: monitor.totals.clone(),
         reject_samples: monitor.samples.clone(),
         num_open_incidents: monitor.open_incidents().count(),
+        num_judged: monitor.num_judged,
+        nominal: NominalRate::of(&monitor.spec.facts.rules, monitor.num_judged),
+        told: [7, 28].map(|days| monitor.realised.within_days(days)),
     }
 }
 

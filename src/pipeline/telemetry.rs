@@ -31,6 +31,9 @@ pub struct Telemetry {
     learning: IntGaugeVec,
     incidents: IntCounterVec,
     incidents_open: IntGaugeVec,
+    false_alarms_nominal: GaugeVec,
+    nominal_measured: IntGaugeVec,
+    told: IntGaugeVec,
     alerts: IntCounterVec,
     alerts_waiting: IntGaugeVec,
     commits: IntCounterVec,
@@ -117,6 +120,21 @@ impl Telemetry {
                 &["monitor", "kind"],
             ),
             incidents_open: gauge("tidewatch_anomaly_incidents_open", "Incidents open.", &["monitor"]),
+            false_alarms_nominal: seconds(
+                "tidewatch_alert_false_alarms_nominal_per_week",
+                "False alarms a week that the alert rules may cost over the series judged now, ungrouped.",
+                &["monitor"],
+            ),
+            nominal_measured: gauge(
+                "tidewatch_alert_nominal_measured",
+                "1 while every rule asks for a rate that calibration was measured at.",
+                &["monitor"],
+            ),
+            told: gauge(
+                "tidewatch_alert_incidents_told",
+                "Incidents of which a rule has told, by days of event time back from the last window.",
+                &["monitor", "days"],
+            ),
             alerts: counter(
                 "tidewatch_alert_deliveries_total",
                 "Alerts by outcome of an attempt: sent, failed (will be tried again), dropped.",
@@ -163,6 +181,13 @@ impl Telemetry {
             self.windows_open.with_label_values(&[name]).set(monitor.num_open_windows as i64);
             self.series.with_label_values(&[name]).set(monitor.num_series as i64);
             self.learning.with_label_values(&[name]).set(monitor.num_learning as i64);
+            let nominal = monitor.nominal;
+            let per_week = nominal.per_week.unwrap_or(0.0);
+            self.false_alarms_nominal.with_label_values(&[name]).set(per_week);
+            self.nominal_measured.with_label_values(&[name]).set(i64::from(nominal.is_measured));
+            for (days, told) in ["7", "28"].into_iter().zip(monitor.told) {
+                self.told.with_label_values(&[name, days]).set(told as i64);
+            }
             self.incidents_open.with_label_values(&[name]).set(monitor.num_open_incidents as i64);
             if let Some(newest) = monitor.newest_event_millis {
                 self.event_lag.with_label_values(&[name]).set((now_millis - newest) as f64 / 1e3);

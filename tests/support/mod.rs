@@ -36,6 +36,21 @@ pub(crate) const SHOP: &str = r#"
     visitors = { distinct = "visitor_id" }
     checkout = { p95 = "checkout_ms", where = { type = "purchase" } }
     conversion = { ratio = ["orders", "views"] }
+    [monitors.shop.calendar]
+    by = "country"
+    [[monitors.shop.calendar.events]]
+    name = "Move of the warehouse"
+    kind = "outage"
+    from = "2026-03-02T10:00"
+    to = "2026-03-02T11:00"
+    scope = { country = "DE" }
+    [[monitors.shop.calendar.events]]
+    name = "Newsletter"
+    kind = "promotion"
+    from = "2026-03-01T18:00:00Z"
+    to = "2026-03-01T20:00:00Z"
+    repeat = "daily"
+    uplift = 1.3
     [[monitors.shop.alerts]]
     severity = 70
     to = ["hook"]

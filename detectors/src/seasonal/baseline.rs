@@ -22,8 +22,11 @@ const MAX_PROFILE: f64 = 1e30;
 pub(super) struct Baseline {
     /// Observations learned.
     pub(super) learned: u64,
+    /// Levels per unit of exposure.
     fast_level: f64,
     pub(super) slow_level: f64,
+    /// Mean exposure: denominators of a ratio, 1 elsewhere.
+    pub(super) exposure: f64,
     fast: [f64; 2],
     slow: [f64; 2],
     /// Dispersion (variance over mean) of the whole series.
@@ -40,8 +43,10 @@ pub(super) struct Expectation {
     pub(super) mean: f64,
     pub(super) variance: f64,
     pub(super) deviation: f64,
-    /// Profile: what the mean is to the level.
+    /// Profile times exposure: what the mean is to the level.
     pub(super) profile: f64,
+    /// How many trials this value rests on; 1 unless it is a ratio.
+    pub(super) exposure: f64,
     /// Dispersion in this part of the profile.
     pub(super) dispersion: f64,
     pub(super) shape: Shape,
@@ -75,6 +80,7 @@ impl Baseline {
             learned: 0,
             fast_level: 0.0,
             slow_level: 0.0,
+            exposure: 1.0,
             fast: [0.0; 2],
             slow: [0.0; 2],
             dispersion: 0.0,
@@ -91,24 +97,26 @@ impl Baseline {
     pub(super) fn expect(
         &self,
         civil_seconds: i64,
-        x: f64,
+        (x, exposure): (f64, f64),
         cadence: &Cadence,
         mode: Mode,
         closes: bool,
     ) -> Expectation {
         let first = self.learned < 1;
-        let fast_level = if first { x.max(1e-9) } else { self.fast_level };
-        let slow_level = if first { x.max(1e-9) } else { self.slow_level };
-        let level = fast_level.max(1e-9);
-        let floor = self.dispersion.max(mode.least_dispersion());
+        let fast_level = if first { (x / exposure).max(1e-9) } else { self.fast_level };
+        let slow_level = if first { (x / exposure).max(1e-9) } else { self.slow_level };
+        // What an ordinary window brings: priors are worth so many of them.
+        let level = fast_level.max(1e-9) * if first { exposure } else { self.exposure };
+        let least = least_dispersion(mode, fast_level, cadence);
+        let floor = self.dispersion.max(least);
         let relative_variance = if self.learned > 5 { (floor.max(1e-9) / level).min(25.0) } else { 0.3 };
 
         let shape = self.shape(civil_seconds, level, relative_variance, cadence, closes);
         let profile = shape.profile();
-        let mean = (fast_level * profile).clamp(1e-12, MAX_MEAN);
+        let mean = (fast_level * (profile * exposure)).clamp(1e-12, MAX_MEAN);
         let (bin, bin_share) = bin_of(profile);
         let dispersion = self.dispersion_in(bin, bin_share, floor);
-        let mut variance = dispersion.max(mode.least_dispersion()).max(1e-12) * mean;
+        let mut variance = dispersion.max(least).max(1e-12) * mean;
         if closes {
             let step = (SECONDS_PER_WEEK / cadence.points_per_week) as i64;
             let jitter =
@@ -122,7 +130,8 @@ impl Baseline {
             mean,
             variance,
             deviation: variance.sqrt(),
-            profile,
+            profile: profile * exposure,
+            exposure,
             dispersion,
             shape,
             bin,
@@ -187,6 +196,7 @@ impl Baseline {
         self.learned += 1;
         let learned = self.learned as f64;
         let profile = expected.profile;
+        self.exposure += pace(cadence.outer_rate, learned) * (expected.exposure - self.exposure);
         decay_and_add(&mut self.fast, cadence.fast_level_rate, weight, x, profile);
         decay_and_add(&mut self.slow, cadence.slow_level_rate, weight, x, profile);
         if self.learned > 3 {
@@ -197,11 +207,11 @@ impl Baseline {
         let level = self.fast_level;
         if learned > cadence.daily_from {
             if cadence.has_daily_profile {
-                let promised = level * expected.shape.weekly_ratio;
+                let promised = level * (expected.shape.weekly_ratio * expected.exposure);
                 self.daily.learn(expected.shape.daily, cadence.daily_knot_rate, weight, x, promised);
             }
             if learned > cadence.weekly_from {
-                let promised = level * expected.shape.daily_ratio;
+                let promised = level * (expected.shape.daily_ratio * expected.exposure);
                 self.weekly.learn(expected.shape.weekly, cadence.weekly_knot_rate, weight, x, promised);
             }
         }
@@ -229,6 +239,11 @@ impl Baseline {
     }
 }
 
+/// The least dispersion believed. Successes among n trials at share p have variance n p (1 - p), mean n p.
+fn least_dispersion(mode: Mode, level: f64, cadence: &Cadence) -> f64 {
+    if cadence.ratio { (1.0 - level).max(0.25) } else { mode.least_dispersion() }
+}
+
 /// A ratio of sums: both fade, `x` joins the upper and `profile` the lower.
 fn decay_and_add(sums: &mut [f64; 2], rate: f64, weight: f64, x: f64, profile: f64) {
     let keep = 1.0 - rate * weight;
@@ -251,7 +266,7 @@ mod tests {
 
     #[test]
     fn the_first_value_is_the_first_expectation() {
-        let expected = Baseline::new().expect(0, 7.0, &Cadence::new(60), COUNT, false);
+        let expected = Baseline::new().expect(0, (7.0, 1.0), &Cadence::new(60), COUNT, false);
         assert_eq!((expected.mean, expected.slow_level), (7.0, 7.0));
     }
 
@@ -260,11 +275,11 @@ mod tests {
         let (cadence, mut baseline) = (Cadence::new(3_600), Baseline::new());
         let value = |hour: i64| if (8..20).contains(&hour.rem_euclid(24)) { 150.0 } else { 50.0 };
         for hour in 0..24 * 28 {
-            let expected = baseline.expect(hour * 3_600, value(hour), &cadence, COUNT, false);
+            let expected = baseline.expect(hour * 3_600, (value(hour), 1.0), &cadence, COUNT, false);
             baseline.learn(value(hour), 1.0, &expected, &cadence);
         }
         for hour in [3, 12] {
-            let expected = baseline.expect((24 * 28 + hour) * 3_600, 0.0, &cadence, COUNT, false);
+            let expected = baseline.expect((24 * 28 + hour) * 3_600, (0.0, 1.0), &cadence, COUNT, false);
             assert!((expected.mean / value(hour) - 1.0).abs() < 0.1, "{}", expected.mean);
         }
     }

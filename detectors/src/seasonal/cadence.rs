@@ -40,6 +40,8 @@ pub(super) struct Cadence {
     /// Variance of a reference window's profile, as a factor on the profile's own.
     pub(super) profile_error: f64,
 
+    /// Share of the count of runs on a series of zeros that is kept per observation; half-life four weeks.
+    pub(super) size_keep: f64,
     pub(super) cluster_gap: f64,
     pub(super) shift_after: f64,
     pub(super) q10_decay: f64,
@@ -51,6 +53,8 @@ pub(super) struct Cadence {
 
     /// The values are made of single events, with hours in which none come.
     pub(super) lumpy: bool,
+    /// Values are ratios that count for as much as their denominator.
+    pub(super) ratio: bool,
 }
 
 /// Share of news per observation for a half-life in observations.
@@ -78,6 +82,7 @@ impl Cadence {
     pub(super) fn of(config: SeasonalConfig) -> Self {
         let mut cadence = Self::new(config.interval_seconds);
         cadence.lumpy = config.kind.is_lumpy();
+        cadence.ratio = config.kind == ValueKind::Ratio;
         if config.kind == ValueKind::Amounts {
             cadence.rarity_step = Self::AMOUNTS_STEP;
             cadence.rarity_decay = Self::AMOUNTS_STEP * Self::AMOUNTS_BUDGET / cadence.points_per_week;
@@ -118,6 +123,7 @@ impl Cadence {
             daily_knot_rate: 1.0 - 0.95_f64.powf(1.0 / per_daily_knot),
             weekly_knot_rate: 1.0 - 0.88_f64.powf(1.0 / per_weekly_knot),
             profile_error: profile_error * profile_error,
+            size_keep: 0.5_f64.powf(1.0 / (4.0 * per_week)),
             cluster_gap: (per_day / 48.0).clamp(3.0, 30.0),
             shift_after: (0.5 * per_day).max(4.0),
             q10_decay: (-0.05 * 10.0 * scale / per_week).exp(),
@@ -125,6 +131,7 @@ impl Cadence {
             rarity_step: Self::RARITY_STEP,
             rarity_decay: Self::RARITY_STEP * 12.0 * scale.sqrt() / per_week,
             lumpy: false,
+            ratio: false,
         }
     }
 

@@ -13,6 +13,7 @@ use super::contrast::{CALIBRATE_AFTER, CONTRASTS, Calibration, Frame, PAGE_CONTR
 use super::event::{Event, Outcome};
 use super::rate::{Court, Evidence, Judgement, SIDES, TRACKERS};
 use super::silence::Silence;
+use super::size::{Run, Sizes};
 use super::tracker::Tracker;
 use super::window::Windows;
 use super::{Judged, Mode, Prepared};
@@ -35,6 +36,7 @@ pub(super) struct Core {
     calibrations: [Calibration; CONTRASTS],
     absolute: Absolute,
     silence: Silence,
+    sizes: Sizes,
     trackers: [Tracker; TRACKERS],
     event: Event,
 }
@@ -50,6 +52,7 @@ pub(crate) struct Step {
     readings: [Reading; CONTRASTS],
     zero_share: f64,
     clock: f64,
+    run: Run,
     judgement: Judgement,
 }
 
@@ -68,6 +71,7 @@ impl Core {
             calibrations: [Calibration::new(); CONTRASTS],
             absolute: Absolute::new(),
             silence: Silence::new(),
+            sizes: Sizes::new(),
             trackers: [Tracker::new(cadence); TRACKERS],
             event: Event::new(),
         }
@@ -78,18 +82,18 @@ impl Core {
         self.baseline.learned
     }
 
-    /// Scores the value `x` (already shifted) and prepares learning it.
+    /// Scores the value `x` (already shifted, times its `exposure`) and prepares learning it.
     pub(super) fn score(
         &self,
         civil_seconds: i64,
-        x: f64,
+        (x, exposure): (f64, f64),
         cadence: &Cadence,
         mode: Mode,
         direction: Direction,
     ) -> Judged {
         let learned = self.baseline.learned as f64;
         let closes = self.absolute.closes(self.baseline.slow_level, cadence);
-        let expectation = self.baseline.expect(civil_seconds, x, cadence, mode, closes);
+        let expectation = self.baseline.expect(civil_seconds, (x, exposure), cadence, mode, closes);
         let clipped = if learned <= cadence.clip_after { x } else { clip(x, &expectation) };
         let windows = self.windows.after(x, clipped, &expectation);
         let ramp = 1.0 / (1.0 + (1.0 - learned / cadence.points_per_week).max(0.0));
@@ -102,29 +106,33 @@ impl Core {
         let zero_share = self.absolute.zero_share_after(x, learned, cadence);
         let zero_richness = zero_richness(zero_share);
         let clock = if mode.count { self.silence.clock_after(x, &expectation) } else { 0.0 };
+        let run = self.sizes.run_after(x);
         let judgement = Court {
             cadence,
             trackers: &self.trackers,
             readings: &readings,
             absolute: &self.absolute,
             zero_richness,
+            size: self.sizes.rate(run, zero_richness, learned, cadence),
             page_only: !mode.count && zero_richness > 0.5,
             weeks: (learned + 1.0) / cadence.points_per_week,
-            silence_ln_rate: self.silence.ln_rate(clock, learned, expectation.slow_level, cadence).filter(
-                |_| {
+            silence_ln_rate: self
+                .silence
+                .ln_rate(clock, learned, expectation.slow_level * self.baseline.exposure, cadence)
+                .filter(|_| {
                     // Which hours are closed takes two weeks to see.
                     !closes || learned >= 2.0 * cadence.points_per_week
-                },
-            ),
+                }),
         }
         .judge();
 
         let score = (learned >= cadence.short_warmup).then(|| {
             let typical = self.absolute.scale(0, zero_richness);
             let edges = band(&frame, &self.calibrations[0], typical, judgement.page_thresholds);
-            verdict(x, edges, expectation.mean, &judgement, mode, direction)
+            let score = verdict(x, edges, expectation.mean, &judgement, mode, direction);
+            if cadence.ratio { per_trial(score, exposure) } else { score }
         });
-        let step = Step { x, expectation, closes, windows, readings, zero_share, clock, judgement };
+        let step = Step { x, expectation, closes, windows, readings, zero_share, clock, run, judgement };
         Judged { score, prepared: Prepared::Step(step) }
     }
 
@@ -136,6 +144,7 @@ impl Core {
             self.learn_usual(step, alarm_ran, cadence);
         }
         self.silence.set_clock(step.clock);
+        self.sizes.follow(step.run, learns, cadence);
         self.windows = step.windows;
         for (index, (tracker, sighting)) in
             self.trackers.iter_mut().zip(&step.judgement.sightings).enumerate()
@@ -221,6 +230,16 @@ fn verdict(
         minor_log10_rate,
         side: if quiet { nearer } else { side },
         reason: if quiet { Reason::Quiet } else { evidence.reason },
+    }
+}
+
+/// The score of a ratio, whose values are worked on as sums over `exposure` trials.
+fn per_trial(score: Score, exposure: f64) -> Score {
+    Score {
+        expected: score.expected / exposure,
+        lower: score.lower / exposure,
+        upper: score.upper / exposure,
+        ..score
     }
 }
 

@@ -1,14 +1,18 @@
 //! A circular profile of evenly spaced knots, each a shrunken ratio of two fading sums.
 //!
 //! A reading lies between two knots and is interpolated; learning reaches the same two in the same shares.
+//! Sums are single precision: they fade within weeks, and halving them halves what a series costs in memory.
 //! Saved as a plain list of pairs, whose length is checked on loading.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
+/// The largest sum kept: the largest finite `f32`, rounded down.
+const MOST: f64 = 3.0e38;
+
 /// `N` knots around a circle; each holds what came and what was promised.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Knots<const N: usize> {
-    sums: [[f64; 2]; N],
+    sums: [[f32; 2]; N],
 }
 
 /// A position between two neighbouring knots.
@@ -36,7 +40,7 @@ impl<const N: usize> Knots<N> {
 
     /// The profile's ratio at `place` and the part of it that is shrinkage, 0..=1. `shrink` must be positive.
     pub(super) fn read(&self, place: Place, shrink: f64) -> (f64, f64) {
-        let ([came, promised], [next_came, next_promised]) = (self.sums[place.left], self.sums[place.right]);
+        let ([came, promised], [next_came, next_promised]) = (self.knot(place.left), self.knot(place.right));
         let (left, right) = (1.0 - place.share, place.share);
         let ratio = left * (came + shrink) / (promised + shrink)
             + right * (next_came + shrink) / (next_promised + shrink);
@@ -52,17 +56,23 @@ impl<const N: usize> Knots<N> {
         } else {
             self.group_ratio(place.right / size, shrink, size)
         };
-        let ([came, promised], [next_came, next_promised]) = (self.sums[place.left], self.sums[place.right]);
+        let ([came, promised], [next_came, next_promised]) = (self.knot(place.left), self.knot(place.right));
         let (left, right) = (1.0 - place.share, place.share);
         let ratio = left * (came + shrink * left_group) / (promised + shrink)
             + right * (next_came + shrink * right_group) / (next_promised + shrink);
         (ratio, shrink / (left * promised + right * next_promised + shrink))
     }
 
+    #[inline]
+    fn knot(&self, index: usize) -> [f64; 2] {
+        self.sums[index].map(f64::from)
+    }
+
     fn group_ratio(&self, group: usize, shrink: f64, size: usize) -> f64 {
         let knots = &self.sums[group * size..(group + 1) * size];
-        let [came, promised] =
-            knots.iter().fold([0.0; 2], |[came, promised], knot| [came + knot[0], promised + knot[1]]);
+        let [came, promised] = knots.iter().fold([0.0; 2], |[came, promised], knot| {
+            [came + f64::from(knot[0]), promised + f64::from(knot[1])]
+        });
         (came + shrink) / (promised + shrink)
     }
 
@@ -70,9 +80,11 @@ impl<const N: usize> Knots<N> {
     pub(super) fn learn(&mut self, place: Place, rate: f64, weight: f64, came: f64, promised: f64) {
         for (knot, share) in [(place.left, 1.0 - place.share), (place.right, place.share)] {
             let keep = 1.0 - rate * share * weight;
-            let sums = &mut self.sums[knot];
-            sums[0] = sums[0] * keep + share * weight * came;
-            sums[1] = sums[1] * keep + share * weight * promised;
+            let [before_came, before_promised] = self.knot(knot);
+            self.sums[knot] = [
+                (before_came * keep + share * weight * came).min(MOST) as f32,
+                (before_promised * keep + share * weight * promised).min(MOST) as f32,
+            ];
         }
     }
 }
@@ -85,8 +97,8 @@ impl<const N: usize> Serialize for Knots<N> {
 
 impl<'de, const N: usize> Deserialize<'de> for Knots<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let sums = Vec::<[f64; 2]>::deserialize(deserializer)?;
-        let sums = <[[f64; 2]; N]>::try_from(sums.as_slice())
+        let sums = Vec::<[f32; 2]>::deserialize(deserializer)?;
+        let sums = <[[f32; 2]; N]>::try_from(sums.as_slice())
             .map_err(|_| D::Error::invalid_length(sums.len(), &"one pair per knot"))?;
         Ok(Self { sums })
     }

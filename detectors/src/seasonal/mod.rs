@@ -15,6 +15,7 @@ mod knots;
 mod opening;
 mod rate;
 mod silence;
+mod size;
 mod tracker;
 mod window;
 
@@ -31,6 +32,8 @@ use crate::score::Score;
 
 /// Values beyond this are read as this; squares and ratios of them stay finite.
 const MAX_VALUE: f64 = 1e30;
+/// Denominators beyond this, or below one part of it, are read as this.
+const MAX_EXPOSURE: f64 = 1e9;
 /// The largest mean the baseline may expect.
 const MAX_MEAN: f64 = 1e40;
 
@@ -40,8 +43,10 @@ const MAX_MEAN: f64 = 1e40;
 ///
 /// Rises and drops of one window or of a few, for paging; small or slow changes over half an hour to hours, for
 /// the minor class; silences, where a count stays at zero. A page needs two surprises at once: rare for the
-/// noise at this hour, and large beside the usual residual of the whole series. Severity 70 is about one false
-/// event a week on the series, and rarer by ten for every 10 more.
+/// noise at this hour, and large beside the usual residual of the whole series; one far beyond its threshold
+/// makes up for some of the other. On a series that is nearly always zero a rise must also be large among the
+/// values that are not. Severity 70 is about one false event a week on the series, and rarer by ten for every
+/// 10 more.
 ///
 /// # When it works
 ///
@@ -51,8 +56,7 @@ const MAX_MEAN: f64 = 1e40;
 ///
 /// # When it does not
 ///
-/// Rhythms other than the day and the week (paydays, moon, campaigns) are news to it every time. Rare visits of
-/// events on a series of zeros have no size model. Small night dips on a busy series stay in the minor class
+/// Rhythms other than the day and the week (paydays, moon, campaigns) are news to it every time. Small night dips on a busy series stay in the minor class
 /// by intent. In the first weeks thresholds are higher, so less is found. It looks at one series alone: what
 /// several series say together is for others to weigh.
 ///
@@ -67,6 +71,13 @@ const MAX_MEAN: f64 = 1e40;
 /// close is judged as a plain count. Amounts also keep to a budget: the rarity rule, a bound of about 12 alarms
 /// a week elsewhere, balances at one alarm in four weeks on each side, with steps of a fifth, so that
 /// a tail heavier than assumed calibrates itself. A sum that is truly wrong every week becomes deaf to it.
+///
+/// # Ratios
+///
+/// [`ValueKind::Ratio`] works on what stands above the line, and expects level times profile times denominator; the level
+/// is then a share. So chance is that of the denominator of each window, and a thin hour does not scream. The typical
+/// residual is counted in things above the line: a busy hour weighs more, as it does in the shop. A window without
+/// anything above the line advances the clock of silence by what its denominator promised.
 ///
 /// # Parameters
 ///
@@ -108,9 +119,8 @@ const MAX_MEAN: f64 = 1e40;
 ///
 /// # Cost
 ///
-/// Half a microsecond or a little more for score and learn together, 5.5 KB in memory and 5 KB saved per series,
-/// most of it the profiles. Sums are `f64`: with the profiles in `f32` single severities of real series moved by
-/// more than ten. While the kind is undecided the kept observations add 24 bytes each; the value that changes
+/// Half a microsecond or a little more for score and learn together, 3.5 KB in memory and 3 KB saved per series,
+/// most of it the profiles, which are `f32`; all other sums are `f64`. While the kind is undecided the kept observations add 24 bytes each; the value that changes
 /// the kind costs one more pass over them, to score it and again to learn it.
 ///
 /// # Reference
@@ -211,7 +221,13 @@ impl Seasonal {
 
     /// What the values are taken for: never [`ValueKind::Learned`], and final after the first two days.
     pub fn value_kind(&self) -> ValueKind {
-        if self.mode.count { ValueKind::Count } else { ValueKind::Continuous }
+        if self.cadence.ratio {
+            ValueKind::Ratio
+        } else if self.mode.count {
+            ValueKind::Count
+        } else {
+            ValueKind::Continuous
+        }
     }
 
     /// Progress while warming up, `None` once the detector scores.
@@ -264,8 +280,13 @@ impl Seasonal {
 
     #[inline]
     fn step(&self, core: &Core, mode: Mode, observation: &Observation) -> Judged {
-        let x = mode.shift(readable(observation.value()));
-        core.score(observation.civil_seconds(), x, &self.cadence, mode, self.config.direction)
+        let mut x = mode.shift(readable(observation.value()));
+        let mut exposure = 1.0;
+        if self.cadence.ratio {
+            exposure = observation.weight().clamp(1.0 / MAX_EXPOSURE, MAX_EXPOSURE);
+            x = (x * exposure).min(MAX_VALUE);
+        }
+        core.score(observation.civil_seconds(), (x, exposure), &self.cadence, mode, self.config.direction)
     }
 
     #[inline]
@@ -278,7 +299,8 @@ impl Seasonal {
         let mut core = Core::new(&self.cadence);
         for point in self.opening.iter().flat_map(Opening::points) {
             let x = mode.shift(point.value);
-            let scored = core.score(point.civil_seconds, x, &self.cadence, mode, self.config.direction);
+            let scored =
+                core.score(point.civil_seconds, (x, 1.0), &self.cadence, mode, self.config.direction);
             if let Prepared::Step(step) = &scored.prepared {
                 core.learn(step, &self.cadence, point.policy());
             }

@@ -8,6 +8,7 @@
 use super::absolute::Absolute;
 use super::cadence::Cadence;
 use super::contrast::{CONTRASTS, PAGE_CONTRASTS, Reading, name};
+use super::size::SizeRate;
 use super::tracker::{Sighting, Tracker};
 use crate::score::{Reason, Side};
 
@@ -15,11 +16,18 @@ use crate::score::{Reason, Side};
 pub(super) const LN_HALF: f64 = -std::f64::consts::LN_2;
 /// ln 1e4, where there is nothing to report.
 const LN_QUIET: f64 = 9.210_340_371_976_184;
-/// ln 5.3 and ln 12: thresholds of the minor class with light and with heavy tails.
-const LN_MINOR_LIGHT: f64 = 1.667_706_820_558_076_2;
+/// ln 5.45 and ln 12: thresholds of the minor class with light and with heavy tails.
+const LN_MINOR_LIGHT: f64 = 1.695_615_608_675_151_7;
+/// Above its threshold the rate of the minor class falls so much slower than that of a page: its long windows
+/// hold what drifts, and drift has no Gaussian end.
+const MINOR_FALL: f64 = 0.75;
 const LN_MINOR_HEAVY: f64 = 2.484_906_649_788_000_3;
 /// Typical residuals that make severity 70 at one minute.
 const ABSOLUTE_THRESHOLD: f64 = 7.0;
+/// Both surprises at so many times their thresholds make severity 70.
+pub(super) const BOTH: f64 = 1.2;
+/// A page needs a residual of at least the inverse of this, in thresholds.
+pub(super) const ABSOLUTE_REACH: f64 = 1.5;
 const MOST_STRENGTH: f64 = 1e4;
 
 /// The four trackers: page rise, page drop, minor rise, minor drop.
@@ -80,13 +88,16 @@ pub(super) struct Threshold {
 /// How the rate falls above the threshold.
 struct Tail {
     steepness: f64,
+    /// Factor on the steepness above the threshold.
+    fall: f64,
     growth: f64,
     ln_most: f64,
 }
 
 impl Tail {
-    fn new(lightness: f64, cadence: &Cadence) -> Self {
+    fn new(lightness: f64, fall: f64, cadence: &Cadence) -> Self {
         Self {
+            fall,
             steepness: 14.0 * lightness + 5.0 * (1.0 - lightness),
             growth: 2.0 * lightness,
             ln_most: cadence.ln_points_per_week,
@@ -101,8 +112,20 @@ impl Tail {
         } else {
             ((self.growth * ln_times).min(30.0).exp() - 1.0) / self.growth
         };
-        (LN_HALF + (-self.steepness * height).min(12.0)).min(self.ln_most)
+        let steepness = if height > 0.0 { self.fall * self.steepness } else { self.steepness };
+        (LN_HALF + (-steepness * height).min(12.0)).min(self.ln_most)
     }
+}
+
+/// One factor over the threshold from two: how many times its own threshold each surprise is.
+///
+/// Their geometric mean beside [`BOTH`], so that one that is far beyond makes up for some of the other; but a
+/// relative surprise below its threshold never pages, and a residual below two thirds of its own neither.
+fn together(relative: f64, absolute: f64) -> f64 {
+    if relative <= 0.0 || absolute <= 0.0 {
+        return 0.0;
+    }
+    relative.min(ABSOLUTE_REACH * absolute).min((relative * absolute).sqrt() / BOTH)
 }
 
 /// Everything a judgement rests on.
@@ -112,6 +135,8 @@ pub(super) struct Court<'a> {
     pub(super) readings: &'a [Reading; CONTRASTS],
     pub(super) absolute: &'a Absolute,
     pub(super) zero_richness: f64,
+    /// How rare the size of a rise is on a series that is nearly always zero.
+    pub(super) size: Option<SizeRate>,
     /// A continuous series of nearly only zeros has no minor class of its own.
     pub(super) page_only: bool,
     /// Weeks learned, this observation included.
@@ -125,8 +150,8 @@ impl Court<'_> {
         let lightness =
             self.trackers[0].quantiles().lightness().min(self.trackers[1].quantiles().lightness())
                 * ((self.weeks - 1.0) / 2.0).clamp(0.0, 1.0);
-        let page_tail = Tail::new(lightness, self.cadence);
-        let minor_tail = Tail::new(0.5 * lightness, self.cadence);
+        let page_tail = Tail::new(lightness, 1.0, self.cadence);
+        let minor_tail = Tail::new(0.5 * lightness, MINOR_FALL, self.cadence);
         let minor_base = self.minor_threshold(lightness);
 
         let mut judgement = Judgement {
@@ -180,6 +205,12 @@ impl Court<'_> {
                 page = Evidence::of(index, tail.ln_rate(times));
             }
         }
+        if side == 0
+            && let Some(size) = self.size
+        {
+            page.ln_rate = size.temper(page.ln_rate);
+            plain.ln_rate = size.temper(plain.ln_rate);
+        }
         let sighting = &mut judgement.sightings[side];
         if side == 1
             && let Some(silence) = self.silence_ln_rate
@@ -195,14 +226,14 @@ impl Court<'_> {
         judgement.minor[side] = plain;
     }
 
-    /// The comparison that exceeds both thresholds by the largest factor, and the lesser factor.
+    /// The comparison whose two surprises together exceed their thresholds most, and by which factor.
     fn two_surprises(&self, sign: f64, threshold: Threshold) -> (usize, f64) {
         let mut best = (0, 0.0);
         for (index, reading) in self.readings.iter().enumerate().take(PAGE_CONTRASTS) {
             let strength = sign * reading.strength;
             if strength > 1.0 {
                 let residual = sign * reading.local_residual / self.absolute.scale(index, self.zero_richness);
-                let times = (strength / threshold.strength).min(residual / threshold.residual);
+                let times = together(strength / threshold.strength, residual / threshold.residual);
                 if times > best.1 {
                     best = (index, times);
                 }
@@ -215,7 +246,7 @@ impl Court<'_> {
         let factor = self.cadence.threshold_factor;
         let quantiles = judgement.sightings[side].quantiles;
         let young = 7.28 - 1.98 * ((self.weeks - 1.0) / 3.0).clamp(0.0, 1.0);
-        let heavy = young.max(5.3 + (quantiles.q30 / factor - 2.4) * 4.0).min(15.0) * factor;
+        let heavy = young.max(5.0 + (quantiles.q30 / factor - 2.4) * 4.0).min(15.0) * factor;
         let strength = if lightness > 0.0 {
             let settled_q10 = self.trackers[side].quantiles().q10;
             let light = (1.31 * settled_q10).max(3.4 * factor).min(heavy);
@@ -262,7 +293,7 @@ mod tests {
     fn a_tail_is_half_a_week_at_its_threshold_and_falls_from_there() {
         let cadence = Cadence::new(60);
         for lightness in [0.0, 0.3, 1.0] {
-            let tail = Tail::new(lightness, &cadence);
+            let tail = Tail::new(lightness, 1.0, &cadence);
             assert_eq!(tail.ln_rate(1.0), LN_HALF);
             let mut last = f64::INFINITY;
             for tenths in 5..40 {
@@ -277,6 +308,6 @@ mod tests {
     #[test]
     fn constants_are_what_they_say() {
         assert!((LN_QUIET.exp() - 1e4).abs() < 1e-8);
-        assert!((LN_MINOR_LIGHT.exp() - 5.3).abs() < 1e-12 && (LN_MINOR_HEAVY.exp() - 12.0).abs() < 1e-12);
+        assert!((LN_MINOR_LIGHT.exp() - 5.45).abs() < 1e-12 && (LN_MINOR_HEAVY.exp() - 12.0).abs() < 1e-12);
     }
 }

@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn windows_fill_to_their_length() {
         let mode = Mode { count: true, offset: 0.0 };
-        let expectation = Baseline::new().expect(0, 1.0, &Cadence::new(60), mode, false);
+        let expectation = Baseline::new().expect(0, (1.0, 1.0), &Cadence::new(60), mode, false);
         let mut windows = Windows::new();
         for _ in 0..20_000 {
             windows = windows.after(1.0, 1.0, &expectation);

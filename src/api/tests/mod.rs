@@ -226,10 +226,13 @@ fn shop() -> (Decoder, MonitorSpec) {
     };
     let seasonal = SeasonalConfig::new(3600, ValueKind::Learned, Direction::default()).unwrap();
     let spec = MonitorSpec {
+        calendar: Arc::default(),
+        calendar_files: Vec::new(),
         facts,
         window: Arc::new(window),
         mapping,
         judging: vec![Judging::plain(DetectorConfig::Seasonal(seasonal)); 2],
+        relations: Vec::new(),
         zones: SliceZones { default: zone, by: None },
         idle_timeout_millis: HOUR,
         max_lead_millis: HOUR,

@@ -11,7 +11,7 @@ pub use crate::anomaly::{IncidentWire, rfc3339};
 pub use observation::{ObservationWire, ObservationsWire, SeriesListWire, SeriesWire};
 pub use post::{EventsWire, RejectWire};
 pub use status::{
-    LearningWire, LiveWire, MeasureWire, MonitorWire, MonitorsWire, NotReadyWire, ReadyWire,
+    AlertRateWire, LearningWire, LiveWire, MeasureWire, MonitorWire, MonitorsWire, NotReadyWire, ReadyWire,
     RejectSampleWire, SourceWire, StatusWire, TotalsWire,
 };
 

@@ -127,6 +127,24 @@ pub struct MonitorWire {
     pub num_open_incidents: usize,
     /// Windows open now.
     pub num_open_windows: usize,
+    /// What alert rules may cost and what came; `null` before the first status.
+    pub alert_rate: Option<AlertRateWire>,
+}
+
+/// Nominal and realised rates of alerts.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(title = "AlertRate")]
+pub struct AlertRateWire {
+    /// Series with a score in the last window; a budget is shared among them.
+    pub series_judged: usize,
+    /// False alarms a week that the most talkative rule may cost, ungrouped; `null` without rules.
+    pub nominal_per_week: Option<f64>,
+    /// Whether every rule asks for a rate that calibration was measured at; else it is extrapolated.
+    pub is_measured: bool,
+    /// Incidents told in the last 7 days of event time.
+    pub told_7_days: usize,
+    /// Incidents told in the last 28 days of event time.
+    pub told_28_days: usize,
 }
 
 /// One measure.
@@ -236,6 +254,13 @@ impl MonitorWire {
         self.rejected_by_reason = reasons.map(|(reason, count)| (reason.as_str(), count)).collect();
         self.reject_samples = status.reject_samples.iter().map(RejectSampleWire::from).collect();
         self.num_open_incidents = status.num_open_incidents;
+        self.alert_rate = Some(AlertRateWire {
+            series_judged: status.num_judged,
+            nominal_per_week: status.nominal.per_week,
+            is_measured: status.nominal.is_measured,
+            told_7_days: status.told[0],
+            told_28_days: status.told[1],
+        });
         self.num_open_windows = status.num_open_windows;
         self
     }
