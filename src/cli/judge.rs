@@ -106,7 +106,9 @@ fn event_row(name: &str, series: &[EventSeries], at: f64, with_sweep: bool) -> S
     if with_sweep {
         let sweep = sweep_events(series);
         let (best, at) = (sweep.best.f1(), sweep.best.at);
-        row += &format!(" {:.3} | {:.3} | {best:.3} at {at:.0} |", sweep.recall_at_03, sweep.recall_at_08);
+        let extra =
+            format!(" {:.3} | {:.3} | {best:.3} at {at:.0} |", sweep.recall_at_03, sweep.recall_at_08);
+        row.push_str(&extra);
     }
     row
 }

@@ -76,17 +76,17 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn series(scores: Vec<f64>, labelled: &[usize]) -> EventSeries {
+    fn series(scores: &[f64], labelled: &[usize]) -> EventSeries {
         let times: Vec<f64> = (0..scores.len()).map(|day| day as f64 * 86_400.0).collect();
         let labels: Vec<bool> = (0..scores.len()).map(|day| labelled.contains(&day)).collect();
-        EventSeries::new(&times, &labels, &scores, 0.0)
+        EventSeries::new(&times, &labels, scores, 0.0)
     }
 
     #[test]
     fn the_best_threshold_lies_between_truth_and_noise() {
         let mut scores = vec![0.0; 700];
         (scores[300], scores[500], scores[600], scores[100]) = (90.0, 80.0, 60.0, 70.0);
-        let one = series(scores, &[300, 500]);
+        let one = series(&scores, &[300, 500]);
         let sweep = sweep_events(&[one]);
         assert!(sweep.best.f1() == 1.0 && sweep.best.at > 70.0, "{sweep:?}");
         assert_eq!(sweep.recall_at_03, 1.0);
@@ -96,9 +96,9 @@ mod tests {
     fn an_alarm_that_never_ends_is_not_rewarded() {
         let mut scores = vec![50.0; 700];
         scores[300] = 60.0;
-        let sweep = sweep_events(&[series(scores, &[300])]);
+        let sweep = sweep_events(&[series(&scores, &[300])]);
         assert!(sweep.best.at > 50.0, "{sweep:?}");
-        assert_eq!(sweep_events(&[series(vec![f64::NAN; 50], &[])]).best.at, 70.0);
+        assert_eq!(sweep_events(&[series(&[f64::NAN; 50], &[])]).best.at, 70.0);
     }
 
     #[test]

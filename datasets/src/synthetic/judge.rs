@@ -179,7 +179,7 @@ mod tests {
         };
         let results = vec![result(-0.5, 80.0), result(-0.5, 60.0), result(-0.5, 60.0), result(0.3, 90.0)];
         let power = power(&[FaultRun { results }], 70.0);
-        assert!((power.all - (1.0 / 3.0 + 1.0) / 2.0).abs() < 1e-12);
+        assert!((power.all - 2.0 / 3.0).abs() < 1e-12);
         assert!((power.dips - 1.0 / 3.0).abs() < 1e-12 && power.small == 1.0);
     }
 
