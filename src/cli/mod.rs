@@ -2,12 +2,15 @@
 
 mod backtest;
 mod calendar;
+mod calibrate;
 mod check;
 mod demo;
 mod export;
+mod judge;
 mod open;
 mod output;
 mod run;
+mod scenarios;
 mod score;
 mod simulate;
 
@@ -40,6 +43,10 @@ enum Command {
     Backtest(backtest::BacktestArguments),
     /// Score ready-made series, one CSV file each
     Score(score::ScoreArguments),
+    /// Judge what `score` wrote: events against labels, the Numenta benchmark, or alarms per week
+    Judge(judge::JudgeArguments),
+    /// Measure what severities are worth on synthetic counts: false events, and the faults that are found
+    Calibrate(calibrate::CalibrateArguments),
     /// List the holidays, promotions and other special times that a monitor knows
     Calendar(calendar::CalendarArguments),
     /// Write stored observations to a CSV file
@@ -71,6 +78,8 @@ pub async fn run() -> anyhow::Result<()> {
         }
         Command::Backtest(arguments) => backtest::backtest(arguments).await,
         Command::Score(arguments) => score::score(&arguments),
+        Command::Judge(arguments) => judge::judge(&arguments),
+        Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Calendar(arguments) => calendar::calendar(&arguments),
         Command::Export(arguments) => export::export(arguments).await,
         Command::Simulate(arguments) => simulate::simulate(&arguments),

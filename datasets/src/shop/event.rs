@@ -3,7 +3,7 @@
 //! Promises: [`ShopEvent::write_json`] writes one object of roughly 180 to 260 bytes, with no line
 //! end and no allocation beyond growing `out`; the same event gives the same bytes everywhere.
 
-use super::draw::mix;
+use crate::draw::mix;
 
 /// Something a visitor did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

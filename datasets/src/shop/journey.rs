@@ -7,12 +7,12 @@
 //!
 //! Does not promise that each order has a cart of its own: one visitor may buy twice from one cart.
 
-use super::draw::{Draw, scale};
 use super::effects::Factors;
 use super::event::{EventKind, Order, ShopEvent};
 use super::tables::{
     CHECKOUT_MILLIS, CHECKOUT_PAGE, COUNTRIES, DEVICES, NUM_DEVICES, PAGES, PRODUCTS, SHAPES, conversions,
 };
+use crate::draw::{Draw, scale};
 
 /// Visitors of one country; ids of country `c` start at `c * VISITORS_PER_COUNTRY`.
 const VISITORS_PER_COUNTRY: u32 = 1_500_000;

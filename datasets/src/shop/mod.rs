@@ -33,7 +33,6 @@
 //! ```
 
 mod clock;
-mod draw;
 mod effects;
 mod event;
 mod fault;

@@ -4,8 +4,8 @@
 //! AR(1) of 3 % with a memory of three hours, common to all cells; a country's day is off by about
 //! 2.5 %, the same all day.
 
-use super::draw::Draw;
 use super::tables::COUNTRIES;
+use crate::draw::Draw;
 
 const WANDER_DEVIATION: f64 = 0.03;
 const WANDER_MEMORY_MINUTES: f64 = 180.0;

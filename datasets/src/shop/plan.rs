@@ -5,10 +5,10 @@
 //! draws find no such slice, the fault is one on the page views of the whole shop.
 
 use super::clock::MINUTE_MILLIS;
-use super::draw::Draw;
 use super::fault::{Fault, FaultKind};
 use super::rhythm::Rhythm;
 use super::tables::{COUNTRIES, DEVICES, NUM_CELLS, NUM_DEVICES, conversions};
+use crate::draw::Draw;
 
 const EVENTS_PER_WINDOW_MIN: f64 = 50.0;
 const WINDOW_MINUTES: f64 = 5.0;
