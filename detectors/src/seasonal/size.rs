@@ -37,8 +37,8 @@ pub(super) struct Sizes {
 /// The run of values that goes on or has just ended.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Run {
-    /// Natural logarithm of the largest value, if there was one.
-    peak: Option<f64>,
+    /// The largest value; 0 where there was none.
+    peak: f64,
     /// Zeros since the last value.
     zeros: u32,
 }
@@ -61,15 +61,14 @@ impl SizeRate {
 
 impl Sizes {
     pub(super) fn new() -> Self {
-        Self { run: Run { peak: None, zeros: 0 }, mean: 0.0, variance: 1.0, runs: 0, recent: 0.0 }
+        Self { run: Run { peak: 0.0, zeros: 0 }, mean: 0.0, variance: 1.0, runs: 0, recent: 0.0 }
     }
 
     /// The run after `x`.
     #[inline]
     pub(super) fn run_after(&self, x: f64) -> Run {
         if x > 0.0 {
-            let size = x.ln();
-            Run { peak: Some(self.run.peak.map_or(size, |peak| peak.max(size))), zeros: 0 }
+            Run { peak: self.run.peak.max(x), zeros: 0 }
         } else {
             Run { zeros: self.run.zeros.saturating_add(1), ..self.run }
         }
@@ -83,16 +82,15 @@ impl Sizes {
         learned: f64,
         cadence: &Cadence,
     ) -> Option<SizeRate> {
-        let peak = run.peak.filter(|_| zero_richness > 0.0 && run.zeros < END_AFTER)?;
         let runs = self.runs as f64;
-        if runs <= FEW_RUNS {
+        if zero_richness <= 0.0 || run.zeros >= END_AFTER || run.peak <= 0.0 || runs <= FEW_RUNS {
             return None;
         }
         let filled = 1.0 - cadence.size_keep.powf(learned.max(1.0));
         let per_week = self.recent * cadence.size_keep * (1.0 - cadence.size_keep) * cadence.points_per_week
             / filled.max(1e-9);
-        let deviate =
-            (peak - self.mean) / self.variance.max(LEAST_VARIANCE).sqrt() * (runs / (runs + 3.0)).sqrt();
+        let deviate = (run.peak.ln() - self.mean) / self.variance.max(LEAST_VARIANCE).sqrt()
+            * (runs / (runs + 3.0)).sqrt();
         let ln_share = -(1.0 + (SLOPE * deviate).min(50.0).exp()).ln();
         let weight = zero_richness * ((runs - FEW_RUNS) / (2.0 * FEW_RUNS)).min(1.0);
         Some(SizeRate { ln_rate: LN_HALF + per_week.max(0.5).ln() + ln_share, weight })
@@ -104,13 +102,15 @@ impl Sizes {
         if learns {
             self.recent *= cadence.size_keep;
         }
-        let Some(peak) = run.peak.filter(|_| run.zeros == END_AFTER) else { return };
-        self.run.peak = None;
+        if run.zeros < END_AFTER || run.peak <= 0.0 {
+            return;
+        }
+        self.run.peak = 0.0;
         if learns {
             self.runs += 1;
             let rate = pace(RATE, self.runs as f64 + 1.0);
             let reach = 2.5 * self.variance.max(LEAST_VARIANCE).sqrt();
-            let away = peak - self.mean;
+            let away = run.peak.ln() - self.mean;
             let away = if self.runs > UNCLIPPED { away.clamp(-reach, reach) } else { away };
             self.mean += rate * away;
             self.variance += rate * (away * away - self.variance);
