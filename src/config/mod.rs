@@ -5,6 +5,7 @@
 //! value and what is allowed, and all sections are checked before the first problem is reported.
 
 mod check;
+mod kafka;
 mod measure;
 mod monitor;
 mod secrets;
@@ -18,7 +19,7 @@ use tidewatch_datasets::shop::ShopConfig;
 use crate::{
     pipeline::MonitorSpec,
     record::{Decoder, Format, SourceId},
-    sources::FileSourceConfig,
+    sources::{FileSourceConfig, KafkaSourceConfig},
     store::Durability,
 };
 
@@ -87,6 +88,8 @@ pub enum SourceKind {
         /// Posts that may wait.
         queue: usize,
     },
+    /// Kafka topics.
+    Kafka(Box<KafkaSourceConfig>),
     /// The seeded shop.
     Simulated(ShopConfig),
 }
@@ -97,6 +100,7 @@ impl SourceKind {
         match self {
             Self::File(_) => "file",
             Self::Http { .. } => "http",
+            Self::Kafka(_) => "kafka",
             Self::Simulated(_) => "simulated",
         }
     }

@@ -34,7 +34,7 @@ pub use models::{Judging, Models};
 pub use monitor::{Monitor, MonitorSpec, SliceZones, Totals};
 pub use ports::{
     DeadLetters, Fault, History, HistoryRange, IncidentQuery, Notifier, NotifyError, Outbox, OutboxRow,
-    Restored, RestoredMonitor, Retry, Source, SourceError, SourceState, Store, StoreError,
+    Restored, RestoredMonitor, Retry, Source, SourceError, SourceFigures, SourceState, Store, StoreError,
 };
 pub use restore::{RestoreError, restore};
 pub use run::{IncidentWatcher, RunError, RunPolicy, Runner};
