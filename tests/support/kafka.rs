@@ -11,6 +11,7 @@ use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     client::DefaultClientContext,
+    error::RDKafkaErrorCode,
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
 };
 
@@ -111,7 +112,9 @@ impl Broker {
             .set("linger.ms", "5")
             .set("message.max.bytes", "9000000")
             .set("compression.type", "lz4");
-        more.iter().for_each(|(key, value)| drop(config.set(*key, *value)));
+        for (key, value) in more {
+            config.set(*key, *value);
+        }
         config.create().expect("a producer")
     }
 }
@@ -125,7 +128,12 @@ impl Drop for Broker {
 /// Sends, waiting while the producer's queue is full.
 pub(crate) fn send(producer: &TestProducer, topic: &str, partition: i32, payload: &str) {
     let mut record = BaseRecord::<(), str>::to(topic).partition(partition).payload(payload);
-    while let Err((_, back)) = producer.send(record) {
+    while let Err((error, back)) = producer.send(record) {
+        assert_eq!(
+            error.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::QueueFull),
+            "{topic}/{partition}: {error}"
+        );
         std::thread::sleep(Duration::from_millis(5));
         record = back;
     }
