@@ -114,8 +114,17 @@ impl Service {
     }
 
     async fn wait_until_read(&self) {
+        self.wait_for_status(r#""state":"caught_up""#).await;
+    }
+
+    /// Until every partition has shown what [`Sent::close`] sent.
+    async fn wait_until_closed(&self) {
+        self.wait_for_status(r#""closed_through":"2026-03-01T05:59:00Z""#).await;
+    }
+
+    async fn wait_for_status(&self, wanted: &str) {
         let deadline = Instant::now() + PATIENCE;
-        while !self.get("/api/v1/status").await.contains(r#""state":"caught_up""#) {
+        while !self.get("/api/v1/status").await.contains(wanted) {
             assert!(Instant::now() < deadline, "not read in time\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -193,7 +202,7 @@ impl Sent {
     /// Ends every partition with an event long after, so that all windows before it close.
     fn close(producer: &TestProducer, topic: &str, partitions: i32) {
         for partition in 0..partitions {
-            let text = format!(r#"{{"t":{},"c":"DE","v":0}}"#, START + 400 * 3_600_000);
+            let text = format!(r#"{{"t":{},"c":"DE","v":0}}"#, START + 6 * 3_600_000);
             send(producer, topic, partition, &text);
         }
         flush(producer);
@@ -277,7 +286,7 @@ async fn kills_broker_restarts_and_new_partitions_change_nothing() {
         }
     }
     Sent::close(&producer, "events", 9);
-    service.wait_until_read().await;
+    service.wait_until_closed().await;
     service.wait_for("tidewatch_source_lag_records{partition=\"(all)\",source=\"clicks\"}", 0.0).await;
     for outcome in ["late", "after_close", "rejected", "over_limit"] {
         assert_eq!(service.metric(&Service::outcome(outcome)).await.unwrap_or(0.0), 0.0, "{outcome}");
@@ -304,7 +313,7 @@ async fn partitions_read_at_very_different_speeds_lose_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut service = Service::configure(folder.path(), &plain(broker, "uneven"));
     service.spawn();
-    service.wait_until_read().await;
+    service.wait_until_closed().await;
     service.stop();
     sent.assert_stored(&service.sums());
 }
