@@ -12,6 +12,8 @@
 mod config;
 
 #[cfg(feature = "kafka")]
+mod assign;
+#[cfg(feature = "kafka")]
 mod client;
 #[cfg(feature = "kafka")]
 mod part;
