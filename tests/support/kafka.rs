@@ -3,7 +3,10 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU16, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -151,10 +154,14 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kafka.sh")
 }
 
-/// The first of five ports that nobody uses.
+/// The first of five ports that nobody uses, another one at each call.
 fn free_ports() -> u16 {
+    static STEP: AtomicU16 = AtomicU16::new(0);
     let free =
         |port: u16| (port..port + 5).all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok());
-    let first = 20_000 + (std::process::id() % 1_000) as u16 * 10;
-    (0..500).map(|step| first + step * 10).find(|port| free(*port)).expect("five free ports")
+    let first = 20_000 + (std::process::id() % 500) as u16 * 10;
+    std::iter::repeat_with(|| first + STEP.fetch_add(1, Ordering::Relaxed) * 10)
+        .take(500)
+        .find(|port| free(*port))
+        .expect("five free ports")
 }
