@@ -112,6 +112,7 @@ impl Broker {
             .set("bootstrap.servers", self.address())
             .set("enable.idempotence", "true")
             .set("message.timeout.ms", "120000")
+            .set("topic.metadata.refresh.interval.ms", "500")
             .set("linger.ms", "5")
             .set("message.max.bytes", "9000000")
             .set("compression.type", "lz4");
@@ -131,12 +132,14 @@ impl Drop for Broker {
 /// Sends, waiting while the producer's queue is full.
 pub(crate) fn send(producer: &TestProducer, topic: &str, partition: i32, payload: &str) {
     let mut record = BaseRecord::<(), str>::to(topic).partition(partition).payload(payload);
+    let until = Instant::now() + Duration::from_secs(60);
     while let Err((error, back)) = producer.send(record) {
-        assert_eq!(
+        // A producer learns of new partitions only some time after they were made.
+        let passes = matches!(
             error.rdkafka_error_code(),
-            Some(RDKafkaErrorCode::QueueFull),
-            "{topic}/{partition}: {error}"
+            Some(RDKafkaErrorCode::QueueFull | RDKafkaErrorCode::UnknownPartition)
         );
+        assert!(passes && Instant::now() < until, "{topic}/{partition}: {error}");
         std::thread::sleep(Duration::from_millis(5));
         record = back;
     }
