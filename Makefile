@@ -46,11 +46,11 @@ check: ## format check and lints only
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 evaluate: ## regenerate every accuracy table of the docs
-	@scripts/setup.sh demo
+	@scripts/setup.sh check
 	bash scripts/evaluate.sh
 
 bench: ## run the benchmarks behind every speed table of the docs
-	@scripts/setup.sh demo
+	@scripts/setup.sh check
 	cargo bench --locked
 	cargo bench --locked -p tidewatch-detectors --bench peers
 
@@ -59,5 +59,5 @@ bless: ## run the tests and rewrite the golden files; review the difference befo
 	UPDATE_GOLDEN=1 cargo test --workspace --locked
 
 doc: ## build the documentation of the code, into target/doc
-	@scripts/setup.sh demo
+	@scripts/setup.sh check
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked

@@ -2,7 +2,7 @@
 # Makes sure that this machine has what a recipe of the Makefile needs.   scripts/setup.sh demo|check|test
 #
 #   demo    a Rust toolchain, and what builds the C parts of the dependencies
-#   check   the same, and rustfmt and clippy
+#   check   the same, what the Kafka client is built from, and rustfmt and clippy
 #   test    the same, and the servers and tools that the tests start
 #
 # Installs missing Debian packages when run as root, one line each with the reason. Anywhere else it names
@@ -65,8 +65,16 @@ need_for_builds() {
   need make            "runs the recipes of the Makefile" has make
   need ca-certificates "lets cargo trust the crate registry, and webhooks their receivers" has_certificates
 }
-need_for_tests() {
+need_for_all_features() {
   need pkg-config      "tells build scripts where system libraries are" has pkg-config
+  need g++             "builds librdkafka, the Kafka client" has g++
+  need libssl-dev      "TLS for the Kafka client" pkg-config --exists openssl
+  need zlib1g-dev      "gzip for the Kafka client" pkg-config --exists zlib
+}
+need_for_tests() {
+  need openjdk-17-jre-headless "runs the Apache Kafka broker of the tests" has java
+  need maven           "fetches that broker from Maven Central" has mvn
+  need openssl         "makes certificates for that broker's listeners" has openssl
   need curl            "the tests talk to the HTTP API with a client that is not ours" has curl
   need prometheus      "the tests let a real Prometheus scrape /metrics, and promtool check it" has_prometheus
 }
@@ -101,6 +109,7 @@ what=${1:-}
 
 require_rust
 need_for_builds
+[ "$what" = demo ] || need_for_all_features
 [ "$what" != test ] || need_for_tests
 install_missing
 if [ "$what" != demo ]; then

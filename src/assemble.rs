@@ -242,7 +242,7 @@ fn is_journaled(kind: &SourceKind) -> bool {
     match kind {
         SourceKind::File(config) => config.paths.iter().any(|path| path == "-"),
         SourceKind::Http { .. } => true,
-        SourceKind::Simulated(_) => false,
+        SourceKind::Kafka(_) | SourceKind::Simulated(_) => false,
     }
 }
 
@@ -257,6 +257,13 @@ fn source(
         SourceKind::Http { queue } => {
             let (source, intake) = HttpSource::new(checkpoint, queue, Arc::clone(clock));
             Ok((Box::new(source), Some(intake)))
+        }
+        #[cfg(not(feature = "kafka"))]
+        SourceKind::Kafka(_) => Err(SourceError::Unusable(ServiceError::NotBuilt("kafka").to_string())),
+        #[cfg(feature = "kafka")]
+        SourceKind::Kafka(config) => {
+            let source = crate::sources::KafkaSource::new(*config, checkpoint, Arc::clone(clock))?;
+            Ok((Box::new(source), None))
         }
         SourceKind::Simulated(shop) => {
             let config = SimulatedSourceConfig { shop };

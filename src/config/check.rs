@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use tidewatch_datasets::shop::{FaultPlan, ShopConfig};
 
 use super::{
-    Config, Environment, NotifierConfig, Problem, ServerConfig, SourceConfig, SourceKind, StoreConfig,
+    Config, Environment, NotifierConfig, Problem, ServerConfig, SourceConfig, SourceKind, StoreConfig, kafka,
     monitor,
     units::{duration_millis, size_bytes},
     written::{WrittenConfig, WrittenMonitor, WrittenNotifier, WrittenServer, WrittenSource, WrittenStore},
 };
 use crate::{
     pipeline::MonitorSpec,
-    record::{Decoder, FieldPaths, Format, SourceId},
+    record::{Decoder, Envelope, FieldPaths, Format, SourceId},
     sources::FileSourceConfig,
     store::Durability,
 };
@@ -179,6 +179,16 @@ fn source(
         WrittenSource::Http { queue, record_bytes_max, dead_letter } => {
             let limit = record_bytes(&at("record_bytes_max"), record_bytes_max.as_deref().or(Some("16MiB")))?;
             (SourceKind::Http { queue: queue.unwrap_or(1_000).max(1) }, Format::Json, limit, dead_letter)
+        }
+        WrittenSource::Kafka(written) => {
+            let format = self::format(name, written.format.as_deref(), written.columns.as_deref())?;
+            if format.has_header() {
+                return Err(Problem::new(at("columns"), "required: a topic has no header row"));
+            }
+            let limit = record_bytes(&at("record_bytes_max"), written.record_bytes_max.as_deref())?;
+            let wants_envelope = fields.names().iter().any(|path| Envelope::holds(path));
+            let config = kafka::check(name, written, wants_envelope, environment)?;
+            (SourceKind::Kafka(Box::new(config)), format, limit, &written.dead_letter)
         }
         WrittenSource::Simulated { seed, start, days, rate, faults_per_week } => {
             let start: Timestamp = start.parse().map_err(|_| {

@@ -7,6 +7,7 @@
 mod calendar;
 mod check;
 mod detector;
+mod kafka;
 mod measure;
 mod monitor;
 mod secrets;
@@ -20,7 +21,7 @@ use tidewatch_datasets::shop::ShopConfig;
 use crate::{
     pipeline::MonitorSpec,
     record::{Decoder, Format, SourceId},
-    sources::FileSourceConfig,
+    sources::{FileSourceConfig, KafkaSourceConfig},
     store::Durability,
 };
 
@@ -89,6 +90,8 @@ pub enum SourceKind {
         /// Posts that may wait.
         queue: usize,
     },
+    /// Kafka topics.
+    Kafka(Box<KafkaSourceConfig>),
     /// The seeded shop.
     Simulated(ShopConfig),
 }
@@ -99,6 +102,7 @@ impl SourceKind {
         match self {
             Self::File(_) => "file",
             Self::Http { .. } => "http",
+            Self::Kafka(_) => "kafka",
             Self::Simulated(_) => "simulated",
         }
     }

@@ -51,6 +51,7 @@ pub(super) enum WrittenSource {
         record_bytes_max: Option<String>,
         dead_letter: Option<String>,
     },
+    Kafka(Box<super::kafka::WrittenKafka>),
     Simulated {
         seed: Option<u64>,
         /// First instant, RFC 3339.

@@ -53,7 +53,7 @@ impl IntakeJob {
         for (record_index, record) in batch.records.iter().enumerate() {
             let mut row_index = 0;
             let mut receipt = Receipt::default();
-            decoder.decode(&record.payload, &mut row, &mut |fields| {
+            decoder.decode_record(record, &mut row, &mut |fields| {
                 let mut fate = Fate::Counted;
                 for monitor in monitors.iter_mut() {
                     let place = (record_index, row_index);

@@ -38,7 +38,7 @@ pub use models::{Judging, Models, Seen};
 pub use monitor::{Monitor, MonitorSpec, SliceZones, Totals};
 pub use ports::{
     DeadLetters, Fault, History, HistoryRange, IncidentQuery, Notifier, NotifyError, Outbox, OutboxRow,
-    Restored, RestoredMonitor, Retry, Source, SourceError, SourceState, Store, StoreError,
+    Restored, RestoredMonitor, Retry, Source, SourceError, SourceFigures, SourceState, Store, StoreError,
 };
 pub use relations::RelationSpec;
 pub use restore::{RestoreError, restore};

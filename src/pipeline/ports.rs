@@ -97,8 +97,8 @@ impl SourceError {
 ///
 /// ```text
 /// loop {
-///     batch = source.next_batch()      // cancelled and called again at any await
-///     engine.ingest(batch)
+///     batches = source.next_batches()  // cancelled and called again at any await
+///     engine.ingest(batches)           // on as many threads as there are partitions and cores
 ///     store.commit(engine.take_commit())
 ///     source.acknowledge(checkpoint)   // never before the commit
 /// }
@@ -115,6 +115,12 @@ pub trait Source: Send {
     /// retried it can be called again.
     async fn next_batch(&mut self) -> Result<Option<RecordBatch>, SourceError>;
 
+    /// The next batches, each of another partition, for sources that read several at once. None means that
+    /// only the state has changed.
+    async fn next_batches(&mut self) -> Result<Option<Vec<RecordBatch>>, SourceError> {
+        Ok(self.next_batch().await?.map(|batch| vec![batch]))
+    }
+
     /// Everything up to `checkpoint` is stored, with these receipts in the order of their records.
     async fn acknowledge(
         &mut self,
@@ -130,6 +136,28 @@ pub trait Source: Send {
 
     /// Which partition is furthest behind in event time, for sources that choose what to read next.
     fn set_event_times(&mut self, _newest_millis: &dyn Fn(&PartitionId) -> Option<i64>) {}
+
+    /// What only the source knows of itself.
+    fn figures(&mut self) -> SourceFigures {
+        SourceFigures::default()
+    }
+}
+
+/// What a source tells of itself beside its records. Counts are since the start of the process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceFigures {
+    /// Records still to read, by partition.
+    pub lags: Vec<(PartitionId, u64)>,
+    /// Records that were deleted before they could be read.
+    pub lost: u64,
+    /// Records without a value.
+    pub tombstones: u64,
+    /// Connections lost.
+    pub reconnects: u64,
+    /// Positions that the other side did not take note of.
+    pub acknowledge_failures: u64,
+    /// How long it took to note positions, since the last call.
+    pub acknowledge_seconds: Vec<f64>,
 }
 
 /// A store could not do what was asked.

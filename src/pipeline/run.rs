@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     anomaly::{Incident, IncidentState},
-    record::{Conflict, RecordBatch, SourceId},
+    record::{Conflict, Position, RecordBatch, SourceId},
 };
 
 /// When the run loop commits and looks at the clock.
@@ -126,6 +126,8 @@ struct Progress {
     /// Payload bytes since the last full commit.
     bytes_since_full: usize,
     told: Vec<Totals>,
+    /// A partition's first position was found and must not be decided again after a crash.
+    positioned: bool,
 }
 
 impl Runner {
@@ -140,6 +142,7 @@ impl Runner {
             lag_millis: None,
             num_records: 0,
             bytes_since_full: 0,
+            positioned: false,
             told: self.engine.monitors().iter().map(|monitor| monitor.totals.clone()).collect(),
         };
         self.engine.await_partitions(&self.source.partitions(), now);
@@ -156,35 +159,35 @@ impl Runner {
                     self.engine.tick(self.clock.now_millis(), &state);
                     self.publish(&mut progress);
                 }
-                batch = next_batch(self.source.as_mut(), paused) => match batch {
-                    Ok(Some(batch)) => self.take(batch, &mut progress)?,
+                batches = next_batches(self.source.as_mut(), paused) => match batches {
+                    Ok(Some(batches)) => self.take(batches, &mut progress)?,
                     Ok(None) => break,
                     Err(error) => self.pause(error, &mut progress)?,
                 },
             }
             if self.commit_due(&progress) {
-                self.commit(false, &mut progress).await?;
+                self.commit(progress.positioned, &mut progress).await?;
             }
         }
         self.commit(true, &mut progress).await?;
         Ok(self.engine)
     }
 
-    fn take(&mut self, batch: RecordBatch, progress: &mut Progress) -> Result<(), RunError> {
+    fn take(&mut self, batches: Vec<RecordBatch>, progress: &mut Progress) -> Result<(), RunError> {
         progress.failures = 0;
         progress.paused_until = None;
         progress.unreachable = None;
-        progress.lag_millis = batch.lag_millis;
-        progress.num_records += batch.records.len() as u64;
-        progress.bytes_since_full += batch.payload_bytes();
-        BatchRead {
-            source: self.source_id.as_str(),
-            num_records: batch.records.len(),
-            num_bytes: batch.payload_bytes(),
+        let num_records: usize = batches.iter().map(|batch| batch.records.len()).sum();
+        let num_bytes: usize = batches.iter().map(RecordBatch::payload_bytes).sum();
+        if !batches.is_empty() {
+            progress.lag_millis = batches.iter().filter_map(|batch| batch.lag_millis).max();
         }
-        .emit(&self.telemetry);
+        progress.num_records += num_records as u64;
+        progress.bytes_since_full += num_bytes;
+        progress.positioned |= self.source.can_replay() && batches.iter().any(is_first_position);
+        BatchRead { source: self.source_id.as_str(), num_records, num_bytes }.emit(&self.telemetry);
         let now = self.clock.now_millis();
-        tokio::task::block_in_place(|| self.engine.ingest(vec![batch], now))
+        tokio::task::block_in_place(|| self.engine.ingest(batches, now))
             .map_err(|error| RunError::OutOfStep { source_id: self.source_id.clone(), error })?;
         self.source.set_event_times(&|partition| self.engine.newest_event_millis(partition));
         Ok(())
@@ -214,6 +217,9 @@ impl Runner {
 
     fn commit_due(&self, progress: &Progress) -> bool {
         let engine = &self.engine;
+        if progress.positioned {
+            return true;
+        }
         if !self.source.can_replay() && engine.num_pending_records() > 0 {
             return true;
         }
@@ -255,6 +261,7 @@ impl Runner {
             acknowledged.map_err(|error| RunError::Source { source_id: self.source_id.clone(), error })?;
             self.tell(&commit);
         }
+        progress.positioned = false;
         progress.committed_at = self.clock.now_millis();
         self.publish(progress);
         Ok(())
@@ -275,7 +282,7 @@ impl Runner {
         }
     }
 
-    fn publish(&self, progress: &mut Progress) {
+    fn publish(&mut self, progress: &mut Progress) {
         let source = SourceStatus {
             source: self.source_id.clone(),
             kind: self.kind,
@@ -286,6 +293,7 @@ impl Runner {
         let monitors = self.engine.status();
         self.telemetry.observe(&source, &monitors, &progress.told, self.clock.now_millis());
         progress.told = monitors.iter().map(|monitor| monitor.totals.clone()).collect();
+        self.telemetry.observe_figures(self.source_id.as_str(), &self.source.figures());
         self.board.update(source, monitors);
     }
 }
@@ -311,14 +319,19 @@ async fn store_with_patience(
 }
 
 /// Waits out a pause, then asks the source. Cancel-safe, since both parts are.
-async fn next_batch(
+async fn next_batches(
     source: &mut dyn Source,
     paused_until: Option<tokio::time::Instant>,
-) -> Result<Option<RecordBatch>, SourceError> {
+) -> Result<Option<Vec<RecordBatch>>, SourceError> {
     if let Some(until) = paused_until {
         tokio::time::sleep_until(until).await;
     }
-    source.next_batch().await
+    source.next_batches().await
+}
+
+/// Says where a partition begins, and holds no record.
+fn is_first_position(batch: &RecordBatch) -> bool {
+    batch.records.is_empty() && batch.from_exclusive == Position::Beginning && !batch.ends_partition
 }
 
 /// 0.25 s, doubling.

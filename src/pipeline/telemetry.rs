@@ -9,7 +9,7 @@ use prometheus::{
     Encoder, GaugeVec, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use super::{MonitorStatus, SourceState, SourceStatus, Totals};
+use super::{MonitorStatus, SourceFigures, SourceState, SourceStatus, Totals};
 use crate::{anomaly::Incident, record::RejectReason};
 
 /// The metrics of one process.
@@ -39,6 +39,9 @@ pub struct Telemetry {
     commits: IntCounterVec,
     commit_seconds: Histogram,
     store_errors: IntCounterVec,
+    records_behind: IntGaugeVec,
+    source_trouble: IntCounterVec,
+    acknowledge_seconds: Histogram,
 }
 
 impl Default for Telemetry {
@@ -72,6 +75,13 @@ impl Telemetry {
         )
         .expect("names are valid");
         registry.register(Box::new(commit_seconds.clone())).expect("names are distinct");
+        let buckets = prometheus::exponential_buckets(0.000_25, 2.0, 16).expect("constants are valid");
+        let acknowledge_seconds = Histogram::with_opts(
+            HistogramOpts::new("tidewatch_source_commit_seconds", "Time until a broker noted positions.")
+                .buckets(buckets),
+        )
+        .expect("names are valid");
+        registry.register(Box::new(acknowledge_seconds.clone())).expect("names are distinct");
         #[cfg(target_os = "linux")]
         registry
             .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
@@ -148,7 +158,43 @@ impl Telemetry {
                 "Failed commits, each tried again.",
                 &["source"],
             ),
+            records_behind: gauge(
+                "tidewatch_source_lag_records",
+                "Records still to read, by partition and under the name (all) in total.",
+                &["source", "partition"],
+            ),
+            source_trouble: counter(
+                "tidewatch_source_trouble_total",
+                "lost: records deleted before they were read; tombstone: records without a value; reconnect: \
+                 connections lost; commit_failed: positions the broker did not note.",
+                &["source", "kind"],
+            ),
+            acknowledge_seconds,
             registry,
+        }
+    }
+
+    /// Brings gauges and counters up to date with what a source tells of itself.
+    pub fn observe_figures(&self, source: &str, figures: &SourceFigures) {
+        let mut total = 0;
+        for (partition, lag) in &figures.lags {
+            total += lag;
+            self.records_behind.with_label_values(&[source, partition.as_str()]).set(*lag as i64);
+        }
+        if !figures.lags.is_empty() {
+            self.records_behind.with_label_values(&[source, "(all)"]).set(total as i64);
+        }
+        for (kind, count) in [
+            ("lost", figures.lost),
+            ("tombstone", figures.tombstones),
+            ("reconnect", figures.reconnects),
+            ("commit_failed", figures.acknowledge_failures),
+        ] {
+            let counter = self.source_trouble.with_label_values(&[source, kind]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
+        for seconds in &figures.acknowledge_seconds {
+            self.acknowledge_seconds.observe(*seconds);
         }
     }
 

@@ -72,6 +72,11 @@ impl Decoder {
         columns.iter().map(|column| paths.names().iter().position(|path| path == column)).collect()
     }
 
+    /// The fields asked for, in the order of a row.
+    pub(super) fn field_names(&self) -> &[String] {
+        self.paths.names()
+    }
+
     /// Takes the header row of a partition. Fields that it lacks are read as missing from then on.
     pub fn set_header(&mut self, header: &[u8]) -> Result<(), FormatError> {
         let Format::Delimited { delimiter, columns: None } = self.format else { return Ok(()) };

@@ -7,6 +7,7 @@
 
 mod checkpoint;
 mod decode;
+mod envelope;
 mod filter;
 mod json;
 mod mapping;
@@ -16,6 +17,7 @@ mod timestamp;
 
 pub use checkpoint::{Checkpoint, CheckpointDelta, Conflict, PartitionId, Position, SourceId};
 pub use decode::{Decoder, Format, FormatError, Visit};
+pub use envelope::Envelope;
 pub use filter::{Condition, Predicate, Scalar};
 pub use json::{Field, FieldPaths};
 pub use mapping::{Event, Input, InputKind, Inputs, Mapping, MappingError, MeasureInput, NO_VALUE};
@@ -35,12 +37,14 @@ pub struct Record {
     pub payload: Bytes,
     /// The sender's own name for this record, by which a repetition is known.
     pub id: Option<Arc<str>>,
+    /// What came around it, where some monitor asks for that.
+    pub envelope: Option<Box<Envelope>>,
 }
 
 impl Record {
     /// A record without an id.
     pub fn new(payload: impl Into<Bytes>) -> Self {
-        Self { payload: payload.into(), id: None }
+        Self { payload: payload.into(), id: None, envelope: None }
     }
 }
 

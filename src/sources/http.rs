@@ -55,10 +55,12 @@ impl HttpIntake {
             None => None,
         };
         let (reply, receipt) = oneshot::channel();
-        self.posts.try_send(Post { record: Record { payload, id }, reply }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => HttpIntakeError::Behind,
-            mpsc::error::TrySendError::Closed(_) => HttpIntakeError::Stopping,
-        })?;
+        self.posts.try_send(Post { record: Record { payload, id, envelope: None }, reply }).map_err(
+            |error| match error {
+                mpsc::error::TrySendError::Full(_) => HttpIntakeError::Behind,
+                mpsc::error::TrySendError::Closed(_) => HttpIntakeError::Stopping,
+            },
+        )?;
         receipt.await.map_err(|_| HttpIntakeError::Stopping)
     }
 }

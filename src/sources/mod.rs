@@ -7,8 +7,12 @@
 mod chunks;
 mod file;
 mod http;
+mod kafka;
 mod simulated;
 
 pub use file::{FileSource, FileSourceConfig};
 pub use http::{HttpIntake, HttpIntakeError, HttpSource};
+#[cfg(feature = "kafka")]
+pub use kafka::KafkaSource;
+pub use kafka::{KafkaSourceConfig, KafkaStart, KafkaTopics};
 pub use simulated::{SimulatedSource, SimulatedSourceConfig};

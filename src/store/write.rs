@@ -103,6 +103,7 @@ fn journal(connection: &Connection, source: &SourceId) -> Result<Vec<RecordBatch
         let record = |(id, payload): (Option<String>, Vec<u8>)| Record {
             payload: payload.into(),
             id: id.map(Into::into),
+            envelope: None,
         };
         batches.push(RecordBatch {
             partition: PartitionId::new(text(0)?),
@@ -267,7 +268,7 @@ mod tests {
         delta.extend(&partition, &from, &to).unwrap();
         let batch = RecordBatch {
             partition,
-            records: vec![Record { payload: "1,DE".into(), id: Some("post-1".into()) }],
+            records: vec![Record { payload: "1,DE".into(), id: Some("post-1".into()), envelope: None }],
             from_exclusive: from,
             to_inclusive: to,
             header: Some("total,country".into()),
