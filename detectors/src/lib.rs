@@ -3,6 +3,7 @@
 mod change;
 mod config;
 mod detector;
+mod feedback;
 mod flatline;
 mod forest;
 mod joint;
@@ -17,6 +18,7 @@ mod threshold;
 pub use change::{Against, Change, ChangeConfig};
 pub use config::{ConfigError, DetectorConfig, SeasonalConfig, ValueKind};
 pub use detector::{Detector, LearnPolicy, Scored, Train, TrainError};
+pub use feedback::{Crossing, Entry, Feedback, preview, rebuild};
 pub use flatline::{Flatline, FlatlineConfig};
 pub use forest::{Forest, ForestConfig};
 pub use joint::{

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::change::Change;
 use crate::detector::{Detector, LearnPolicy, Scored};
+use crate::feedback::Feedback;
 use crate::flatline::Flatline;
 use crate::forest::Forest;
 use crate::novelty::Novelty;
@@ -59,6 +60,17 @@ impl Model {
             Self::Change(change) => change.learning(),
             Self::Threshold(threshold) => threshold.learning(),
             Self::Flatline(flatline) => flatline.learning(),
+        }
+    }
+
+    /// Takes in what somebody said about the running or the last alarm, with effect from the next observation.
+    ///
+    /// Returns whether it changed anything: false where there was no such event, and on every detector but the
+    /// seasonal one, whose alarms follow from rules or from what the series has shown.
+    pub fn apply(&mut self, feedback: &Feedback) -> bool {
+        match self {
+            Self::Seasonal(seasonal) => seasonal.hear(feedback),
+            _ => false,
         }
     }
 

@@ -10,6 +10,7 @@ use super::band::band;
 use super::baseline::{Baseline, Expectation};
 use super::cadence::Cadence;
 use super::contrast::{CALIBRATE_AFTER, CONTRASTS, Calibration, Frame, PAGE_CONTRASTS, Reading};
+use super::envelope::{Envelopes, Episode};
 use super::event::{Event, Outcome};
 use super::rate::{Court, Evidence, Judgement, SIDES, TRACKERS};
 use super::silence::Silence;
@@ -18,6 +19,7 @@ use super::tracker::Tracker;
 use super::window::Windows;
 use super::{Judged, Mode, Prepared};
 use crate::detector::LearnPolicy;
+use crate::feedback::Feedback;
 use crate::score::{Direction, Reason, Score, Side};
 
 /// Clip of values that are learned, in standard deviations.
@@ -39,27 +41,41 @@ pub(super) struct Core {
     sizes: Sizes,
     trackers: [Tracker; TRACKERS],
     event: Event,
+    /// The running or last event of each side.
+    episodes: [Episode; 2],
+    /// What people expect; nothing on most series.
+    envelopes: Option<Box<Envelopes>>,
 }
 
 /// What scoring found and learning applies.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
-    /// The value, shifted and cut to what the detector works with.
-    x: f64,
-    expectation: Expectation,
-    closes: bool,
-    windows: Windows,
-    readings: [Reading; CONTRASTS],
-    zero_share: f64,
-    clock: f64,
-    run: Run,
+    facts: Facts,
     judgement: Judgement,
+}
+
+/// What one observation shows, before it is judged.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    /// The value, shifted and cut to what the detector works with.
+    pub(super) x: f64,
+    pub(super) learned: f64,
+    /// Factor on strengths, half at the start and 1 after a week.
+    pub(super) ramp: f64,
+    pub(super) expectation: Expectation,
+    closes: bool,
+    pub(super) windows: Windows,
+    pub(super) readings: [Reading; CONTRASTS],
+    zero_share: f64,
+    pub(super) clock: f64,
+    run: Run,
 }
 
 impl Step {
     /// The slow level, and what it says for this time with the rhythm; shifted like `x`.
     pub(super) fn slow_view(&self) -> (f64, f64) {
-        (self.expectation.slow_level, self.expectation.slow_level * self.expectation.profile)
+        let expectation = &self.facts.expectation;
+        (expectation.slow_level, expectation.slow_level * expectation.profile)
     }
 }
 
@@ -74,6 +90,8 @@ impl Core {
             sizes: Sizes::new(),
             trackers: [Tracker::new(cadence); TRACKERS],
             event: Event::new(),
+            episodes: [Episode::new(); 2],
+            envelopes: None,
         }
     }
 
@@ -91,49 +109,84 @@ impl Core {
         mode: Mode,
         direction: Direction,
     ) -> Judged {
+        let facts = self.facts(civil_seconds, (x, exposure), cadence, mode);
+        let judgement = self.judge(&facts, cadence, mode);
+        let score = (facts.learned >= cadence.short_warmup).then(|| {
+            let typical = self.absolute.scale(0, zero_richness(facts.zero_share));
+            let frame = facts.frame(cadence, mode);
+            let edges = band(&frame, &self.calibrations[0], typical, judgement.page_thresholds);
+            let score = verdict(x, edges, facts.expectation.mean, &judgement, mode, direction);
+            if cadence.ratio { per_trial(score, exposure) } else { score }
+        });
+        Judged { score, prepared: Prepared::Step(Step { facts, judgement }) }
+    }
+
+    /// What all comparisons find; see [`Self::score`].
+    #[inline]
+    pub(super) fn facts(
+        &self,
+        civil_seconds: i64,
+        (x, exposure): (f64, f64),
+        cadence: &Cadence,
+        mode: Mode,
+    ) -> Facts {
         let learned = self.baseline.learned as f64;
         let closes = self.absolute.closes(self.baseline.slow_level, cadence);
         let expectation = self.baseline.expect(civil_seconds, (x, exposure), cadence, mode, closes);
         let clipped = if learned <= cadence.clip_after { x } else { clip(x, &expectation) };
         let windows = self.windows.after(x, clipped, &expectation);
-        let ramp = 1.0 / (1.0 + (1.0 - learned / cadence.points_per_week).max(0.0));
-        let frame = Frame { windows: &windows, expectation: &expectation, cadence, mode, learned, ramp };
+        let mut facts = Facts {
+            x,
+            learned,
+            ramp: 1.0 / (1.0 + (1.0 - learned / cadence.points_per_week).max(0.0)),
+            expectation,
+            closes,
+            windows,
+            readings: [Reading::default(); CONTRASTS],
+            zero_share: self.absolute.zero_share_after(x, learned, cadence),
+            clock: if mode.count { self.silence.clock_after(x, &expectation) } else { 0.0 },
+            run: self.sizes.run_after(x),
+        };
         let mut readings = [Reading::default(); CONTRASTS];
+        let frame = facts.frame(cadence, mode);
         for (index, reading) in readings.iter_mut().enumerate() {
             frame.read(index, &self.calibrations[index], reading);
         }
+        facts.readings = readings;
+        facts
+    }
 
-        let zero_share = self.absolute.zero_share_after(x, learned, cadence);
-        let zero_richness = zero_richness(zero_share);
-        let clock = if mode.count { self.silence.clock_after(x, &expectation) } else { 0.0 };
-        let run = self.sizes.run_after(x);
-        let judgement = Court {
+    /// Everything that a judgement of `facts` rests on.
+    #[inline]
+    pub(super) fn court<'a>(&'a self, facts: &'a Facts, cadence: &'a Cadence, mode: Mode) -> Court<'a> {
+        let zero_richness = zero_richness(facts.zero_share);
+        let level = facts.expectation.slow_level * self.baseline.exposure;
+        // Which hours are closed takes two weeks to see.
+        let knows_hours = !facts.closes || facts.learned >= 2.0 * cadence.points_per_week;
+        Court {
             cadence,
             trackers: &self.trackers,
-            readings: &readings,
+            readings: &facts.readings,
             absolute: &self.absolute,
             zero_richness,
-            size: self.sizes.rate(run, zero_richness, learned, cadence),
+            size: self.sizes.rate(facts.run, zero_richness, facts.learned, cadence),
             page_only: !mode.count && zero_richness > 0.5,
-            weeks: (learned + 1.0) / cadence.points_per_week,
+            weeks: (facts.learned + 1.0) / cadence.points_per_week,
             silence_ln_rate: self
                 .silence
-                .ln_rate(clock, learned, expectation.slow_level * self.baseline.exposure, cadence)
-                .filter(|_| {
-                    // Which hours are closed takes two weeks to see.
-                    !closes || learned >= 2.0 * cadence.points_per_week
-                }),
+                .ln_rate(facts.clock, facts.learned, level, cadence)
+                .filter(|_| knows_hours),
         }
-        .judge();
+    }
 
-        let score = (learned >= cadence.short_warmup).then(|| {
-            let typical = self.absolute.scale(0, zero_richness);
-            let edges = band(&frame, &self.calibrations[0], typical, judgement.page_thresholds);
-            let score = verdict(x, edges, expectation.mean, &judgement, mode, direction);
-            if cadence.ratio { per_trial(score, exposure) } else { score }
-        });
-        let step = Step { x, expectation, closes, windows, readings, zero_share, clock, run, judgement };
-        Judged { score, prepared: Prepared::Step(step) }
+    /// The judgement, with what people expect.
+    #[inline]
+    fn judge(&self, facts: &Facts, cadence: &Cadence, mode: Mode) -> Judgement {
+        let mut judgement = self.court(facts, cadence, mode).judge();
+        if let Some(envelopes) = &self.envelopes {
+            envelopes.silence(&mut judgement, &facts.windows, &self.episodes);
+        }
+        judgement
     }
 
     /// Applies what [`Self::score`] prepared.
@@ -141,54 +194,148 @@ impl Core {
         let learns = policy == LearnPolicy::Learn;
         let alarm_ran = self.event.alarm_runs();
         if learns {
-            self.learn_usual(step, alarm_ran, cadence);
+            self.learn_usual(&step.facts, alarm_ran, cadence);
         }
-        self.silence.set_clock(step.clock);
-        self.sizes.follow(step.run, learns, cadence);
-        self.windows = step.windows;
+        self.silence.set_clock(step.facts.clock);
+        self.sizes.follow(step.facts.run, learns, cadence);
+        self.windows = step.facts.windows;
         for (index, (tracker, sighting)) in
             self.trackers.iter_mut().zip(&step.judgement.sightings).enumerate()
         {
+            let unseen = sighting.unseen();
+            let sighting = if step.judgement.silenced[index % SIDES.len()] { &unseen } else { sighting };
             if learns {
                 tracker.learn(sighting, index < SIDES.len(), cadence);
             } else {
                 tracker.hold(sighting, cadence);
             }
         }
-        let outcome =
-            self.event.follow(step.x, &step.expectation, &step.judgement, &mut self.windows, policy, cadence);
+        for (side, episode) in self.episodes.iter_mut().enumerate() {
+            episode.follow(side, &step.judgement, &step.facts.windows, cadence);
+        }
+        if let Some(envelopes) = &mut self.envelopes {
+            envelopes.follow(&self.episodes);
+        }
+        let outcome = self.event.follow(
+            (step.facts.x, &step.facts.expectation),
+            &step.judgement,
+            &mut self.windows,
+            policy,
+            cadence,
+        );
         if learns {
             self.learn_baseline(step, outcome, cadence);
         }
     }
 
     /// Calibration: what is usual for comparisons, residuals, zeros and silences.
-    fn learn_usual(&mut self, step: &Step, alarm_ran: bool, cadence: &Cadence) {
-        self.absolute.learn_zero_share(step.zero_share);
+    fn learn_usual(&mut self, facts: &Facts, alarm_ran: bool, cadence: &Cadence) {
+        self.absolute.learn_zero_share(facts.zero_share);
         if self.baseline.learned > CALIBRATE_AFTER {
-            for (calibration, reading) in self.calibrations.iter_mut().zip(&step.readings) {
+            for (calibration, reading) in self.calibrations.iter_mut().zip(&facts.readings) {
                 if reading.spoke {
                     calibration.learn(reading, alarm_ran, cadence);
                 }
             }
-            let weights = weights(&step.windows, &step.expectation, step.closes);
-            self.absolute.learn(&step.readings[..PAGE_CONTRASTS], weights, cadence);
+            let weights = weights(&facts.windows, &facts.expectation, facts.closes);
+            self.absolute.learn(&facts.readings[..PAGE_CONTRASTS], weights, cadence);
         }
-        self.silence.learn_run(step.x, self.baseline.learned as f64, alarm_ran, cadence);
+        self.silence.learn_run(facts.x, self.baseline.learned as f64, alarm_ran, cadence);
     }
 
     fn learn_baseline(&mut self, step: &Step, outcome: Outcome, cadence: &Cadence) {
-        let weight = if step.judgement.alarming() { 0.3 } else { 1.0 };
+        let Facts { x, expectation, .. } = &step.facts;
+        // What people expect is learned like any other value, so that it becomes normal where it recurs.
+        let weight = if step.judgement.surprising() { 0.3 } else { 1.0 };
         if outcome == Outcome::Shifted {
             self.baseline.forget_level();
             self.windows.clear();
             self.silence.set_clock(0.0);
-            self.baseline.learn(step.x, 1.0, &step.expectation, cadence);
+            self.end_episodes();
+            self.baseline.learn(*x, 1.0, expectation, cadence);
             return;
         }
         let clips = self.baseline.learned as f64 + 1.0 > cadence.clip_after;
-        let x = if clips { clip(step.x, &step.expectation) } else { step.x };
-        self.baseline.learn(x, weight, &step.expectation, cadence);
+        let x = if clips { clip(*x, expectation) } else { *x };
+        self.baseline.learn(x, weight, expectation, cadence);
+    }
+
+    fn end_episodes(&mut self) {
+        for episode in &mut self.episodes {
+            episode.end();
+        }
+    }
+
+    /// Takes in what somebody said; whether it changed anything.
+    pub(super) fn hear(&mut self, feedback: &Feedback, cadence: &Cadence) -> bool {
+        match *feedback {
+            Feedback::Expected { side } => {
+                self.expect_again(side) && {
+                    self.pardon(side, cadence);
+                    true
+                }
+            }
+            Feedback::FalseAlarm { side } => {
+                self.expect_again(side) && {
+                    self.trackers[index_of(side)].step_up(cadence);
+                    true
+                }
+            }
+            Feedback::Confirmed { side } => self.pardon(side, cadence),
+            Feedback::NewNormal => {
+                self.accept_level();
+                true
+            }
+        }
+    }
+
+    fn expect_again(&mut self, side: Side) -> bool {
+        let mut envelopes = self.envelopes.take().unwrap_or_default();
+        let kept = envelopes.keep(index_of(side), &self.episodes[index_of(side)]);
+        self.envelopes = (!envelopes.is_empty()).then_some(envelopes);
+        kept
+    }
+
+    /// Takes back what the last event of this side added to the rarity rule, once.
+    fn pardon(&mut self, side: Side, cadence: &Cadence) -> bool {
+        let paged = self.episodes[index_of(side)].take_page();
+        if paged {
+            self.trackers[index_of(side)].pardon(cadence);
+        }
+        paged
+    }
+
+    /// Takes what came lately for normal, as an alarm of half a day would.
+    fn accept_level(&mut self) {
+        let running = self.episodes.iter().filter_map(Episode::running).max();
+        self.baseline.accept_level(self.windows.recent_ratio(running.unwrap_or(u32::MAX)));
+        self.windows.clear();
+        self.silence.set_clock(0.0);
+        self.event.stop();
+        self.end_episodes();
+    }
+
+    /// Carries over what is known about events, where the state was folded again.
+    pub(super) fn keep_feedback_of(&mut self, before: &Self) {
+        self.envelopes.clone_from(&before.envelopes);
+    }
+}
+
+fn index_of(side: Side) -> usize {
+    usize::from(side == Side::Drop)
+}
+
+impl Facts {
+    /// What the readings are measured by.
+    pub(super) fn frame<'a>(&'a self, cadence: &'a Cadence, mode: Mode) -> Frame<'a> {
+        Frame {
+            windows: &self.windows,
+            expectation: &self.expectation,
+            cadence,
+            mode,
+            learned: self.learned,
+            ramp: self.ramp,
+        }
     }
 }
 

@@ -49,11 +49,15 @@ impl Event {
         self.run > 0.0
     }
 
+    /// The new level is accepted: nothing runs.
+    pub(super) fn stop(&mut self) {
+        *self = Self::new();
+    }
+
     /// Takes in `x`; settles `windows` where an event ends. Held time does not count towards a level shift.
     pub(super) fn follow(
         &mut self,
-        x: f64,
-        expectation: &Expectation,
+        (x, expectation): (f64, &Expectation),
         judgement: &Judgement,
         windows: &mut Windows,
         policy: LearnPolicy,

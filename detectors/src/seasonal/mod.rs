@@ -10,6 +10,7 @@ mod baseline;
 mod cadence;
 mod contrast;
 mod core;
+mod envelope;
 mod event;
 mod knots;
 mod opening;
@@ -26,6 +27,7 @@ use self::core::{Core, Step};
 use self::opening::Opening;
 use crate::config::{SeasonalConfig, ValueKind};
 use crate::detector::{self, Detector, LearnPolicy, Scored};
+use crate::feedback::Feedback;
 use crate::model::Learning;
 use crate::observation::Observation;
 use crate::score::Score;
@@ -294,6 +296,11 @@ impl Seasonal {
         self.opening.as_ref()?.revised(observation, self.mode, self.config.kind)
     }
 
+    /// Takes in what somebody said about the running or the last alarm; whether it changed anything.
+    pub(crate) fn hear(&mut self, feedback: &Feedback) -> bool {
+        self.core.hear(feedback, &self.cadence)
+    }
+
     /// The state as if `mode` had been known from the first observation.
     fn refold(&self, mode: Mode) -> Core {
         let mut core = Core::new(&self.cadence);
@@ -305,6 +312,7 @@ impl Seasonal {
                 core.learn(step, &self.cadence, point.policy());
             }
         }
+        core.keep_feedback_of(&self.core);
         core
     }
 

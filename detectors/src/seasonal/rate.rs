@@ -28,6 +28,8 @@ const ABSOLUTE_THRESHOLD: f64 = 7.0;
 pub(super) const BOTH: f64 = 1.2;
 /// A page needs a residual of at least the inverse of this, in thresholds.
 pub(super) const ABSOLUTE_REACH: f64 = 1.5;
+/// The rate of one side that makes severity 59.9: what is expected stays in sight and is no anomaly.
+pub(super) const HELD_LN_RATE: f64 = 0.505 * std::f64::consts::LN_10 - std::f64::consts::LN_2;
 const MOST_STRENGTH: f64 = 1e4;
 
 /// The four trackers: page rise, page drop, minor rise, minor drop.
@@ -67,15 +69,38 @@ pub(super) struct Judgement {
     pub(super) sightings: [Sighting; TRACKERS],
     /// The loudest comparison of any class and side, and its strength.
     pub(super) loudest: (usize, f64),
+    /// What speaks on each side.
+    pub(super) voices: [Voice; 2],
+    /// Sides whose alarm somebody expects.
+    pub(super) silenced: [bool; 2],
     /// Page thresholds for strength and for residuals (in typical ones), per side.
     pub(super) page_thresholds: [Threshold; 2],
 }
 
 impl Judgement {
     /// Whether any class and side is rarer than severity 70.
+    ///
+    /// Expected alarms count here too: their events must end, and their windows settle, like all others.
     pub(super) fn alarming(&self) -> bool {
         self.sightings.iter().any(|sighting| sighting.ln_rate < LN_HALF)
     }
+
+    /// The same without the alarms that somebody expects.
+    pub(super) fn surprising(&self) -> bool {
+        let sides = self.silenced.iter().cycle();
+        self.sightings.iter().zip(sides).any(|(sighting, silenced)| sighting.ln_rate < LN_HALF && !silenced)
+    }
+}
+
+/// The comparison that speaks on one side: the loudest short one, or the loudest long one where only such alarm.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Voice {
+    pub(super) index: usize,
+    pub(super) strength: f64,
+    /// Whether page or minor class are rarer than severity 70 on this side.
+    pub(super) alarms: bool,
+    /// It is not a comparison but the clock of silence.
+    pub(super) silence: bool,
 }
 
 /// Where severity 70 is.
@@ -163,6 +188,8 @@ impl Court<'_> {
                 quantiles: tracker.decayed(self.cadence),
             }),
             loudest: (0, 0.0),
+            voices: [Voice::default(); 2],
+            silenced: [false; 2],
             page_thresholds: [Threshold::default(); 2],
         };
         for (side, sign) in [1.0, -1.0].into_iter().enumerate() {
@@ -224,6 +251,12 @@ impl Court<'_> {
         sighting.ln_rate = page.ln_rate;
         judgement.page[side] = page;
         judgement.minor[side] = plain;
+        judgement.voices[side] = Voice {
+            index: strongest.0,
+            strength,
+            alarms: page.ln_rate.min(plain.ln_rate) < LN_HALF,
+            silence: page.reason == Reason::Silence,
+        };
     }
 
     /// The comparison whose two surprises together exceed their thresholds most, and by which factor.
@@ -281,6 +314,9 @@ impl Court<'_> {
         let sighting = &mut judgement.sightings[2 + side];
         sighting.strength = strength;
         sighting.ln_rate = slow.ln_rate;
+        if slow.ln_rate < LN_HALF && !judgement.voices[side].alarms {
+            judgement.voices[side] = Voice { index: strongest.0, strength, alarms: true, silence: false };
+        }
         judgement.minor[side] = judgement.minor[side].or_rarer(slow);
     }
 }
