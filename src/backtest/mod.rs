@@ -8,4 +8,4 @@ mod run;
 mod score;
 
 pub use run::{Backtest, BacktestError, BacktestSummary, backtest};
-pub use score::{ScoreDetector, ScoreError, ScoreOptions, ScoredRows, score_series};
+pub use score::{ScoreDetector, ScoreError, ScoreOptions, ScoredRows, explain_series, score_series};

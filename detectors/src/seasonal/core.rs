@@ -19,7 +19,6 @@ use super::tracker::Tracker;
 use super::window::Windows;
 use super::{Judged, Mode, Prepared};
 use crate::detector::LearnPolicy;
-use crate::feedback::Feedback;
 use crate::score::{Direction, Reason, Score, Side};
 
 /// Clip of values that are learned, in standard deviations.
@@ -33,25 +32,25 @@ const LEAST_LOG10_RATE: f64 = -300.0;
 /// Everything a series has taught the detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Core {
-    baseline: Baseline,
-    windows: Windows,
-    calibrations: [Calibration; CONTRASTS],
-    absolute: Absolute,
-    silence: Silence,
-    sizes: Sizes,
-    trackers: [Tracker; TRACKERS],
-    event: Event,
+    pub(super) baseline: Baseline,
+    pub(super) windows: Windows,
+    pub(super) calibrations: [Calibration; CONTRASTS],
+    pub(super) absolute: Absolute,
+    pub(super) silence: Silence,
+    pub(super) sizes: Sizes,
+    pub(super) trackers: [Tracker; TRACKERS],
+    pub(super) event: Event,
     /// The running or last event of each side.
-    episodes: [Episode; 2],
+    pub(super) episodes: [Episode; 2],
     /// What people expect; nothing on most series.
-    envelopes: Option<Box<Envelopes>>,
+    pub(super) envelopes: Option<Box<Envelopes>>,
 }
 
 /// What scoring found and learning applies.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
-    facts: Facts,
-    judgement: Judgement,
+    pub(super) facts: Facts,
+    pub(super) judgement: Judgement,
 }
 
 /// What one observation shows, before it is judged.
@@ -66,9 +65,9 @@ pub(super) struct Facts {
     closes: bool,
     pub(super) windows: Windows,
     pub(super) readings: [Reading; CONTRASTS],
-    zero_share: f64,
+    pub(super) zero_share: f64,
     pub(super) clock: f64,
-    run: Run,
+    pub(super) run: Run,
 }
 
 impl Step {
@@ -260,69 +259,11 @@ impl Core {
         self.baseline.learn(x, weight, expectation, cadence);
     }
 
-    fn end_episodes(&mut self) {
+    pub(super) fn end_episodes(&mut self) {
         for episode in &mut self.episodes {
             episode.end();
         }
     }
-
-    /// Takes in what somebody said; whether it changed anything.
-    pub(super) fn hear(&mut self, feedback: &Feedback, cadence: &Cadence) -> bool {
-        match *feedback {
-            Feedback::Expected { side } => {
-                self.expect_again(side) && {
-                    self.pardon(side, cadence);
-                    true
-                }
-            }
-            Feedback::FalseAlarm { side } => {
-                self.expect_again(side) && {
-                    self.trackers[index_of(side)].step_up(cadence);
-                    true
-                }
-            }
-            Feedback::Confirmed { side } => self.pardon(side, cadence),
-            Feedback::NewNormal => {
-                self.accept_level();
-                true
-            }
-        }
-    }
-
-    fn expect_again(&mut self, side: Side) -> bool {
-        let mut envelopes = self.envelopes.take().unwrap_or_default();
-        let kept = envelopes.keep(index_of(side), &self.episodes[index_of(side)]);
-        self.envelopes = (!envelopes.is_empty()).then_some(envelopes);
-        kept
-    }
-
-    /// Takes back what the last event of this side added to the rarity rule, once.
-    fn pardon(&mut self, side: Side, cadence: &Cadence) -> bool {
-        let paged = self.episodes[index_of(side)].take_page();
-        if paged {
-            self.trackers[index_of(side)].pardon(cadence);
-        }
-        paged
-    }
-
-    /// Takes what came lately for normal, as an alarm of half a day would.
-    fn accept_level(&mut self) {
-        let running = self.episodes.iter().filter_map(Episode::running).max();
-        self.baseline.accept_level(self.windows.recent_ratio(running.unwrap_or(u32::MAX)));
-        self.windows.clear();
-        self.silence.set_clock(0.0);
-        self.event.stop();
-        self.end_episodes();
-    }
-
-    /// Carries over what is known about events, where the state was folded again.
-    pub(super) fn keep_feedback_of(&mut self, before: &Self) {
-        self.envelopes.clone_from(&before.envelopes);
-    }
-}
-
-fn index_of(side: Side) -> usize {
-    usize::from(side == Side::Drop)
 }
 
 impl Facts {
@@ -391,6 +332,6 @@ fn per_trial(score: Score, exposure: f64) -> Score {
 }
 
 /// log10 of the rate of both sides together, from the natural logarithm of one side's.
-fn log10_two_sided(ln_rate: f64) -> f64 {
+pub(super) fn log10_two_sided(ln_rate: f64) -> f64 {
     ((ln_rate + std::f64::consts::LN_2) * std::f64::consts::LOG10_E).max(LEAST_LOG10_RATE)
 }

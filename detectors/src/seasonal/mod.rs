@@ -12,6 +12,8 @@ mod contrast;
 mod core;
 mod envelope;
 mod event;
+mod explain;
+mod hear;
 mod knots;
 mod opening;
 mod rate;
@@ -282,13 +284,19 @@ impl Seasonal {
 
     #[inline]
     fn step(&self, core: &Core, mode: Mode, observation: &Observation) -> Judged {
-        let mut x = mode.shift(readable(observation.value()));
-        let mut exposure = 1.0;
-        if self.cadence.ratio {
-            exposure = observation.weight().clamp(1.0 / MAX_EXPOSURE, MAX_EXPOSURE);
-            x = (x * exposure).min(MAX_VALUE);
+        let input = self.input(mode, observation);
+        core.score(observation.civil_seconds(), input, &self.cadence, mode, self.config.direction)
+    }
+
+    /// The value that the detector works with, and its exposure.
+    #[inline]
+    fn input(&self, mode: Mode, observation: &Observation) -> (f64, f64) {
+        let x = mode.shift(readable(observation.value()));
+        if !self.cadence.ratio {
+            return (x, 1.0);
         }
-        core.score(observation.civil_seconds(), (x, exposure), &self.cadence, mode, self.config.direction)
+        let exposure = observation.weight().clamp(1.0 / MAX_EXPOSURE, MAX_EXPOSURE);
+        ((x * exposure).min(MAX_VALUE), exposure)
     }
 
     #[inline]
@@ -297,7 +305,7 @@ impl Seasonal {
     }
 
     /// Takes in what somebody said about the running or the last alarm; whether it changed anything.
-    pub(crate) fn hear(&mut self, feedback: &Feedback) -> bool {
+    pub(crate) fn hear(&mut self, feedback: Feedback) -> bool {
         self.core.hear(feedback, &self.cadence)
     }
 

@@ -110,8 +110,16 @@ pub(super) struct Threshold {
     pub(super) residual: f64,
 }
 
+/// Thresholds and tails of one series at one observation.
+pub(super) struct Grounds {
+    lightness: f64,
+    pub(super) page_tail: Tail,
+    pub(super) minor_tail: Tail,
+    pub(super) minor_threshold: f64,
+}
+
 /// How the rate falls above the threshold.
-struct Tail {
+pub(super) struct Tail {
     steepness: f64,
     /// Factor on the steepness above the threshold.
     fall: f64,
@@ -130,7 +138,7 @@ impl Tail {
     }
 
     /// The rate at `times` the threshold.
-    fn ln_rate(&self, times: f64) -> f64 {
+    pub(super) fn ln_rate(&self, times: f64) -> f64 {
         let ln_times = times.ln();
         let height = if self.growth < 0.01 {
             ln_times
@@ -146,7 +154,7 @@ impl Tail {
 ///
 /// Their geometric mean beside [`BOTH`], so that one that is far beyond makes up for some of the other; but a
 /// relative surprise below its threshold never pages, and a residual below two thirds of its own neither.
-fn together(relative: f64, absolute: f64) -> f64 {
+pub(super) fn together(relative: f64, absolute: f64) -> f64 {
     if relative <= 0.0 || absolute <= 0.0 {
         return 0.0;
     }
@@ -172,12 +180,7 @@ pub(super) struct Court<'a> {
 
 impl Court<'_> {
     pub(super) fn judge(&self) -> Judgement {
-        let lightness =
-            self.trackers[0].quantiles().lightness().min(self.trackers[1].quantiles().lightness())
-                * ((self.weeks - 1.0) / 2.0).clamp(0.0, 1.0);
-        let page_tail = Tail::new(lightness, 1.0, self.cadence);
-        let minor_tail = Tail::new(0.5 * lightness, MINOR_FALL, self.cadence);
-        let minor_base = self.minor_threshold(lightness);
+        let Grounds { lightness, page_tail, minor_tail, minor_threshold } = self.grounds();
 
         let mut judgement = Judgement {
             page: [Evidence::NOTHING; 2],
@@ -196,12 +199,34 @@ impl Court<'_> {
             self.judge_page(side, sign, lightness, &page_tail, &mut judgement);
         }
         for (side, sign) in [1.0, -1.0].into_iter().enumerate() {
-            self.judge_minor(side, sign, minor_base, &minor_tail, &mut judgement);
+            self.judge_minor(side, sign, minor_threshold, &minor_tail, &mut judgement);
         }
         if self.page_only {
             judgement.minor = judgement.page;
         }
         judgement
+    }
+
+    /// Where thresholds lie and how rates fall off on this series.
+    #[inline]
+    pub(super) fn grounds(&self) -> Grounds {
+        let lightness =
+            self.trackers[0].quantiles().lightness().min(self.trackers[1].quantiles().lightness())
+                * ((self.weeks - 1.0) / 2.0).clamp(0.0, 1.0);
+        Grounds {
+            lightness,
+            page_tail: Tail::new(lightness, 1.0, self.cadence),
+            minor_tail: Tail::new(0.5 * lightness, MINOR_FALL, self.cadence),
+            minor_threshold: self.minor_threshold(lightness),
+        }
+    }
+
+    /// The two surprises of page comparison `index` on one side, in multiples of their thresholds.
+    #[inline]
+    pub(super) fn surprises(&self, index: usize, sign: f64, threshold: Threshold) -> (f64, f64) {
+        let reading = &self.readings[index];
+        let residual = sign * reading.local_residual / self.absolute.scale(index, self.zero_richness);
+        (sign * reading.strength / threshold.strength, residual / threshold.residual)
     }
 
     /// The largest strength on one side among comparisons `from..to`.
@@ -260,13 +285,12 @@ impl Court<'_> {
     }
 
     /// The comparison whose two surprises together exceed their thresholds most, and by which factor.
-    fn two_surprises(&self, sign: f64, threshold: Threshold) -> (usize, f64) {
+    pub(super) fn two_surprises(&self, sign: f64, threshold: Threshold) -> (usize, f64) {
         let mut best = (0, 0.0);
         for (index, reading) in self.readings.iter().enumerate().take(PAGE_CONTRASTS) {
-            let strength = sign * reading.strength;
-            if strength > 1.0 {
-                let residual = sign * reading.local_residual / self.absolute.scale(index, self.zero_richness);
-                let times = together(strength / threshold.strength, residual / threshold.residual);
+            if sign * reading.strength > 1.0 {
+                let (relative, absolute) = self.surprises(index, sign, threshold);
+                let times = together(relative, absolute);
                 if times > best.1 {
                     best = (index, times);
                 }
