@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 
 use super::absolute::{Absolute, weights, zero_richness};
 use super::band::band;
-use super::baseline::{Baseline, Expectation};
+use super::baseline::Baseline;
 use super::cadence::Cadence;
-use super::contrast::{CALIBRATE_AFTER, CONTRASTS, Calibration, Frame, PAGE_CONTRASTS, Reading};
+use super::contrast::{CALIBRATE_AFTER, CONTRASTS, Calibration, PAGE_CONTRASTS};
 use super::envelope::{Envelopes, Episode};
 use super::event::{Event, Outcome};
-use super::rate::{Court, Evidence, Judgement, SIDES, TRACKERS};
+use super::facts::{Facts, clip};
+use super::judgement::{Evidence, Judgement};
+use super::rate::{Court, SIDES, TRACKERS};
 use super::silence::Silence;
-use super::size::{Run, Sizes};
+use super::size::Sizes;
 use super::tracker::Tracker;
 use super::window::Windows;
 use super::{Judged, Mode, Prepared};
 use crate::detector::LearnPolicy;
 use crate::score::{Direction, Reason, Score, Side};
 
-/// Clip of values that are learned, in standard deviations.
-const CLIP: f64 = 4.0;
 /// A page rarer than this (log10 per week, severity 60) gives the reason; else the minor class does.
 const PAGE_REASON_LOG10_RATE: f64 = 0.5;
 /// Minor rates from here on have severity 0.
@@ -51,23 +51,6 @@ pub(super) struct Core {
 pub(crate) struct Step {
     pub(super) facts: Facts,
     pub(super) judgement: Judgement,
-}
-
-/// What one observation shows, before it is judged.
-#[derive(Clone, Debug)]
-pub(super) struct Facts {
-    /// The value, shifted and cut to what the detector works with.
-    pub(super) x: f64,
-    pub(super) learned: f64,
-    /// Factor on strengths, half at the start and 1 after a week.
-    pub(super) ramp: f64,
-    pub(super) expectation: Expectation,
-    closes: bool,
-    pub(super) windows: Windows,
-    pub(super) readings: [Reading; CONTRASTS],
-    pub(super) zero_share: f64,
-    pub(super) clock: f64,
-    pub(super) run: Run,
 }
 
 impl Step {
@@ -118,41 +101,6 @@ impl Core {
             if cadence.ratio { per_trial(score, exposure) } else { score }
         });
         Judged { score, prepared: Prepared::Step(Step { facts, judgement }) }
-    }
-
-    /// What all comparisons find; see [`Self::score`].
-    #[inline]
-    pub(super) fn facts(
-        &self,
-        civil_seconds: i64,
-        (x, exposure): (f64, f64),
-        cadence: &Cadence,
-        mode: Mode,
-    ) -> Facts {
-        let learned = self.baseline.learned as f64;
-        let closes = self.absolute.closes(self.baseline.slow_level, cadence);
-        let expectation = self.baseline.expect(civil_seconds, (x, exposure), cadence, mode, closes);
-        let clipped = if learned <= cadence.clip_after { x } else { clip(x, &expectation) };
-        let windows = self.windows.after(x, clipped, &expectation);
-        let mut facts = Facts {
-            x,
-            learned,
-            ramp: 1.0 / (1.0 + (1.0 - learned / cadence.points_per_week).max(0.0)),
-            expectation,
-            closes,
-            windows,
-            readings: [Reading::default(); CONTRASTS],
-            zero_share: self.absolute.zero_share_after(x, learned, cadence),
-            clock: if mode.count { self.silence.clock_after(x, &expectation) } else { 0.0 },
-            run: self.sizes.run_after(x),
-        };
-        let mut readings = [Reading::default(); CONTRASTS];
-        let frame = facts.frame(cadence, mode);
-        for (index, reading) in readings.iter_mut().enumerate() {
-            frame.read(index, &self.calibrations[index], reading);
-        }
-        facts.readings = readings;
-        facts
     }
 
     /// Everything that a judgement of `facts` rests on.
@@ -264,25 +212,6 @@ impl Core {
             episode.end();
         }
     }
-}
-
-impl Facts {
-    /// What the readings are measured by.
-    pub(super) fn frame<'a>(&'a self, cadence: &'a Cadence, mode: Mode) -> Frame<'a> {
-        Frame {
-            windows: &self.windows,
-            expectation: &self.expectation,
-            cadence,
-            mode,
-            learned: self.learned,
-            ramp: self.ramp,
-        }
-    }
-}
-
-fn clip(x: f64, expectation: &Expectation) -> f64 {
-    let reach = CLIP * expectation.deviation;
-    x.max(expectation.mean - reach).min(expectation.mean + reach)
 }
 
 /// The score in the unit of the measure, from the sides that may alarm.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cadence::Cadence;
 use super::contrast::{PAGE_CONTRASTS, slot};
-use super::rate::{Evidence, HELD_LN_RATE, Judgement, LN_HALF, SIDES};
+use super::judgement::{Evidence, Judgement};
+use super::rate::{HELD_LN_RATE, LN_HALF, SIDES};
 use super::window::Windows;
 use crate::score::{Reason, Side};
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::baseline::Expectation;
 use super::cadence::Cadence;
 use super::contrast::slot;
-use super::rate::Judgement;
+use super::judgement::Judgement;
 use super::window::Windows;
 use crate::detector::LearnPolicy;
 

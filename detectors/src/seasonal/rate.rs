@@ -7,7 +7,8 @@
 
 use super::absolute::Absolute;
 use super::cadence::Cadence;
-use super::contrast::{CONTRASTS, PAGE_CONTRASTS, Reading, name};
+use super::contrast::{CONTRASTS, PAGE_CONTRASTS, Reading};
+use super::judgement::{Evidence, Judgement, Threshold, Voice};
 use super::size::SizeRate;
 use super::tracker::{Sighting, Tracker};
 use crate::score::{Reason, Side};
@@ -15,7 +16,7 @@ use crate::score::{Reason, Side};
 /// ln .5: the rate of one side that makes severity 70.
 pub(super) const LN_HALF: f64 = -std::f64::consts::LN_2;
 /// ln 1e4, where there is nothing to report.
-const LN_QUIET: f64 = 9.210_340_371_976_184;
+pub(super) const LN_QUIET: f64 = 9.210_340_371_976_184;
 /// ln 5.45 and ln 12: thresholds of the minor class with light and with heavy tails.
 const LN_MINOR_LIGHT: f64 = 1.695_615_608_675_151_7;
 /// Above its threshold the rate of the minor class falls so much slower than that of a page: its long windows
@@ -35,80 +36,6 @@ const MOST_STRENGTH: f64 = 1e4;
 /// The four trackers: page rise, page drop, minor rise, minor drop.
 pub(super) const TRACKERS: usize = 4;
 pub(super) const SIDES: [Side; 2] = [Side::Rise, Side::Drop];
-
-/// A rate and what it rests on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Evidence {
-    pub(super) ln_rate: f64,
-    pub(super) reason: Reason,
-}
-
-impl Evidence {
-    /// Nothing to report.
-    pub(super) const NOTHING: Self = Self { ln_rate: LN_QUIET, reason: Reason::Quiet };
-
-    fn of(index: usize, ln_rate: f64) -> Self {
-        let statistic = name(index);
-        Self { ln_rate, reason: Reason::Contrast { statistic, windows: statistic.windows() } }
-    }
-
-    /// The rarer of two; the first one if equal.
-    pub(super) fn or_rarer(self, other: Self) -> Self {
-        if other.ln_rate < self.ln_rate { other } else { self }
-    }
-}
-
-/// What all comparisons and the silence say together.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Judgement {
-    /// Per side, for paging.
-    pub(super) page: [Evidence; 2],
-    /// Per side, for the minor class.
-    pub(super) minor: [Evidence; 2],
-    /// What each tracker saw.
-    pub(super) sightings: [Sighting; TRACKERS],
-    /// The loudest comparison of any class and side, and its strength.
-    pub(super) loudest: (usize, f64),
-    /// What speaks on each side.
-    pub(super) voices: [Voice; 2],
-    /// Sides whose alarm somebody expects.
-    pub(super) silenced: [bool; 2],
-    /// Page thresholds for strength and for residuals (in typical ones), per side.
-    pub(super) page_thresholds: [Threshold; 2],
-}
-
-impl Judgement {
-    /// Whether any class and side is rarer than severity 70.
-    ///
-    /// Expected alarms count here too: their events must end, and their windows settle, like all others.
-    pub(super) fn alarming(&self) -> bool {
-        self.sightings.iter().any(|sighting| sighting.ln_rate < LN_HALF)
-    }
-
-    /// The same without the alarms that somebody expects.
-    pub(super) fn surprising(&self) -> bool {
-        let sides = self.silenced.iter().cycle();
-        self.sightings.iter().zip(sides).any(|(sighting, silenced)| sighting.ln_rate < LN_HALF && !silenced)
-    }
-}
-
-/// The comparison that speaks on one side: the loudest short one, or the loudest long one where only such alarm.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Voice {
-    pub(super) index: usize,
-    pub(super) strength: f64,
-    /// Whether page or minor class are rarer than severity 70 on this side.
-    pub(super) alarms: bool,
-    /// It is not a comparison but the clock of silence.
-    pub(super) silence: bool,
-}
-
-/// Where severity 70 is.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Threshold {
-    pub(super) strength: f64,
-    pub(super) residual: f64,
-}
 
 /// Thresholds and tails of one series at one observation.
 pub(super) struct Grounds {
