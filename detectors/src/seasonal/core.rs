@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::absolute::{Absolute, weights, zero_richness};
 use super::band::band;
-use super::baseline::Baseline;
+use super::baseline::{Baseline, Expectation};
 use super::cadence::Cadence;
-use super::contrast::{CALIBRATE_AFTER, CONTRASTS, Calibration, PAGE_CONTRASTS};
+use super::contrast::{CALIBRATE_AFTER, CONTRASTS, Calibration, Frame, PAGE_CONTRASTS, Reading};
 use super::envelope::{Envelopes, Episode};
 use super::event::{Event, Outcome};
 use super::facts::{Facts, clip};
 use super::judgement::{Evidence, Judgement};
 use super::rate::{Court, SIDES, TRACKERS};
 use super::silence::Silence;
-use super::size::Sizes;
+use super::size::{Run, Sizes};
 use super::tracker::Tracker;
 use super::window::Windows;
 use super::{Judged, Mode, Prepared};
@@ -49,15 +49,39 @@ pub(super) struct Core {
 /// What scoring found and learning applies.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
-    pub(super) facts: Facts,
+    /// The value, shifted and cut to what the detector works with.
+    x: f64,
+    learned: f64,
+    ramp: f64,
+    expectation: Expectation,
+    closes: bool,
+    windows: Windows,
+    readings: [Reading; CONTRASTS],
+    zero_share: f64,
+    clock: f64,
+    run: Run,
     pub(super) judgement: Judgement,
 }
 
 impl Step {
     /// The slow level, and what it says for this time with the rhythm; shifted like `x`.
     pub(super) fn slow_view(&self) -> (f64, f64) {
-        let expectation = &self.facts.expectation;
-        (expectation.slow_level, expectation.slow_level * expectation.profile)
+        (self.expectation.slow_level, self.expectation.slow_level * self.expectation.profile)
+    }
+
+    /// What the step rests on.
+    pub(super) fn facts(&self) -> Facts<'_> {
+        Facts {
+            learned: self.learned,
+            ramp: self.ramp,
+            expectation: &self.expectation,
+            closes: self.closes,
+            windows: &self.windows,
+            readings: &self.readings,
+            zero_share: self.zero_share,
+            clock: self.clock,
+            run: self.run,
+        }
     }
 }
 
@@ -91,21 +115,58 @@ impl Core {
         mode: Mode,
         direction: Direction,
     ) -> Judged {
-        let facts = self.facts(civil_seconds, (x, exposure), cadence, mode);
+        let learned = self.baseline.learned as f64;
+        let closes = self.absolute.closes(self.baseline.slow_level, cadence);
+        let expectation = self.baseline.expect(civil_seconds, (x, exposure), cadence, mode, closes);
+        let clipped = if learned <= cadence.clip_after { x } else { clip(x, &expectation) };
+        let windows = self.windows.after(x, clipped, &expectation);
+        let ramp = 1.0 / (1.0 + (1.0 - learned / cadence.points_per_week).max(0.0));
+        let frame = Frame { windows: &windows, expectation: &expectation, cadence, mode, learned, ramp };
+        let mut readings = [Reading::default(); CONTRASTS];
+        for (index, reading) in readings.iter_mut().enumerate() {
+            frame.read(index, &self.calibrations[index], reading);
+        }
+
+        let zero_share = self.absolute.zero_share_after(x, learned, cadence);
+        let clock = if mode.count { self.silence.clock_after(x, &expectation) } else { 0.0 };
+        let run = self.sizes.run_after(x);
+        let facts = Facts {
+            learned,
+            ramp,
+            expectation: &expectation,
+            closes,
+            windows: &windows,
+            readings: &readings,
+            zero_share,
+            clock,
+            run,
+        };
         let judgement = self.judge(&facts, cadence, mode);
-        let score = (facts.learned >= cadence.short_warmup).then(|| {
-            let typical = self.absolute.scale(0, zero_richness(facts.zero_share));
-            let frame = facts.frame(cadence, mode);
+        let score = (learned >= cadence.short_warmup).then(|| {
+            let typical = self.absolute.scale(0, zero_richness(zero_share));
             let edges = band(&frame, &self.calibrations[0], typical, judgement.page_thresholds);
-            let score = verdict(x, edges, facts.expectation.mean, &judgement, mode, direction);
+            let score = verdict(x, edges, expectation.mean, &judgement, mode, direction);
             if cadence.ratio { per_trial(score, exposure) } else { score }
         });
-        Judged { score, prepared: Prepared::Step(Step { facts, judgement }) }
+        let step = Step {
+            x,
+            learned,
+            ramp,
+            expectation,
+            closes,
+            windows,
+            readings,
+            zero_share,
+            clock,
+            run,
+            judgement,
+        };
+        Judged { score, prepared: Prepared::Step(step) }
     }
 
     /// Everything that a judgement of `facts` rests on.
     #[inline]
-    pub(super) fn court<'a>(&'a self, facts: &'a Facts, cadence: &'a Cadence, mode: Mode) -> Court<'a> {
+    pub(super) fn court<'a>(&'a self, facts: &Facts<'a>, cadence: &'a Cadence, mode: Mode) -> Court<'a> {
         let zero_richness = zero_richness(facts.zero_share);
         let level = facts.expectation.slow_level * self.baseline.exposure;
         // Which hours are closed takes two weeks to see.
@@ -113,7 +174,7 @@ impl Core {
         Court {
             cadence,
             trackers: &self.trackers,
-            readings: &facts.readings,
+            readings: facts.readings,
             absolute: &self.absolute,
             zero_richness,
             size: self.sizes.rate(facts.run, zero_richness, facts.learned, cadence),
@@ -128,10 +189,10 @@ impl Core {
 
     /// The judgement, with what people expect.
     #[inline]
-    fn judge(&self, facts: &Facts, cadence: &Cadence, mode: Mode) -> Judgement {
+    fn judge(&self, facts: &Facts<'_>, cadence: &Cadence, mode: Mode) -> Judgement {
         let mut judgement = self.court(facts, cadence, mode).judge();
         if let Some(envelopes) = &self.envelopes {
-            envelopes.silence(&mut judgement, &facts.windows, &self.episodes);
+            envelopes.silence(&mut judgement, facts.windows, &self.episodes);
         }
         judgement
     }
@@ -141,16 +202,20 @@ impl Core {
         let learns = policy == LearnPolicy::Learn;
         let alarm_ran = self.event.alarm_runs();
         if learns {
-            self.learn_usual(&step.facts, alarm_ran, cadence);
+            self.learn_usual(step, alarm_ran, cadence);
         }
-        self.silence.set_clock(step.facts.clock);
-        self.sizes.follow(step.facts.run, learns, cadence);
-        self.windows = step.facts.windows;
+        self.silence.set_clock(step.clock);
+        self.sizes.follow(step.run, learns, cadence);
+        self.windows = step.windows;
         for (index, (tracker, sighting)) in
             self.trackers.iter_mut().zip(&step.judgement.sightings).enumerate()
         {
-            let unseen = sighting.unseen();
-            let sighting = if step.judgement.silenced[index % SIDES.len()] { &unseen } else { sighting };
+            let unseen;
+            let mut sighting = sighting;
+            if step.judgement.silenced[index % SIDES.len()] {
+                unseen = sighting.unseen();
+                sighting = &unseen;
+            }
             if learns {
                 tracker.learn(sighting, index < SIDES.len(), cadence);
             } else {
@@ -158,13 +223,13 @@ impl Core {
             }
         }
         for (side, episode) in self.episodes.iter_mut().enumerate() {
-            episode.follow(side, &step.judgement, &step.facts.windows, cadence);
+            episode.follow(side, &step.judgement, &step.windows, cadence);
         }
         if let Some(envelopes) = &mut self.envelopes {
             envelopes.follow(&self.episodes);
         }
         let outcome = self.event.follow(
-            (step.facts.x, &step.facts.expectation),
+            (step.x, &step.expectation),
             &step.judgement,
             &mut self.windows,
             policy,
@@ -176,22 +241,22 @@ impl Core {
     }
 
     /// Calibration: what is usual for comparisons, residuals, zeros and silences.
-    fn learn_usual(&mut self, facts: &Facts, alarm_ran: bool, cadence: &Cadence) {
-        self.absolute.learn_zero_share(facts.zero_share);
+    fn learn_usual(&mut self, step: &Step, alarm_ran: bool, cadence: &Cadence) {
+        self.absolute.learn_zero_share(step.zero_share);
         if self.baseline.learned > CALIBRATE_AFTER {
-            for (calibration, reading) in self.calibrations.iter_mut().zip(&facts.readings) {
+            for (calibration, reading) in self.calibrations.iter_mut().zip(&step.readings) {
                 if reading.spoke {
                     calibration.learn(reading, alarm_ran, cadence);
                 }
             }
-            let weights = weights(&facts.windows, &facts.expectation, facts.closes);
-            self.absolute.learn(&facts.readings[..PAGE_CONTRASTS], weights, cadence);
+            let weights = weights(&step.windows, &step.expectation, step.closes);
+            self.absolute.learn(&step.readings[..PAGE_CONTRASTS], weights, cadence);
         }
-        self.silence.learn_run(facts.x, self.baseline.learned as f64, alarm_ran, cadence);
+        self.silence.learn_run(step.x, self.baseline.learned as f64, alarm_ran, cadence);
     }
 
     fn learn_baseline(&mut self, step: &Step, outcome: Outcome, cadence: &Cadence) {
-        let Facts { x, expectation, .. } = &step.facts;
+        let Step { x, expectation, .. } = step;
         // What people expect is learned like any other value, so that it becomes normal where it recurs.
         let weight = if step.judgement.surprising() { 0.3 } else { 1.0 };
         if outcome == Outcome::Shifted {

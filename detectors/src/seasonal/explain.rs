@@ -25,8 +25,10 @@ impl Seasonal {
 
     fn explained(&self, core: &Core, mode: Mode, observation: &Observation) -> Explanation {
         let judged = self.step(core, mode, observation);
-        let expected =
-            |step: &Step| step.facts.expectation.mean / step.facts.expectation.exposure - mode.offset;
+        let expected = |step: &Step| {
+            let expectation = step.facts().expectation;
+            expectation.mean / expectation.exposure - mode.offset
+        };
         let mut explanation = Explanation {
             value: observation.value(),
             expected: judged.score.map_or(observation.value(), |score| score.expected),
@@ -37,7 +39,8 @@ impl Seasonal {
         };
         let Prepared::Step(step) = &judged.prepared else { return explanation };
         explanation.expected = judged.score.map_or_else(|| expected(step), |score| score.expected);
-        let court = core.court(&step.facts, &self.cadence, mode);
+        let facts = step.facts();
+        let court = core.court(&facts, &self.cadence, mode);
         let inquiry = Inquiry { seasonal: self, step, court: &court, grounds: court.grounds(), core };
         explanation.comparisons = inquiry.comparisons();
         explanation.silence_log10_rate = court.silence_ln_rate.map(log10_two_sided);
@@ -57,12 +60,12 @@ struct Inquiry<'a> {
 
 impl Inquiry<'_> {
     fn comparisons(&self) -> Vec<Comparison> {
-        let spoke = |index: &usize| self.step.facts.readings[*index].spoke;
+        let spoke = |index: &usize| self.step.facts().readings[*index].spoke;
         (0..CONTRASTS).filter(spoke).map(|index| self.comparison(index)).collect()
     }
 
     fn comparison(&self, index: usize) -> Comparison {
-        let (facts, judgement) = (&self.step.facts, &self.step.judgement);
+        let (facts, judgement) = (self.step.facts(), &self.step.judgement);
         let reading = &facts.readings[index];
         let sign = 1.0_f64.copysign(reading.strength);
         let strength = reading.strength.abs();
@@ -87,7 +90,7 @@ impl Inquiry<'_> {
     }
 
     fn held_back(&self) -> Vec<HeldBack> {
-        let (facts, cadence) = (&self.step.facts, &self.seasonal.cadence);
+        let (facts, cadence) = (self.step.facts(), &self.seasonal.cadence);
         let seen = facts.learned as u64;
         if facts.learned < cadence.short_warmup {
             return vec![HeldBack::WarmingUp { seen, needed: cadence.short_warmup.ceil() as u64 }];
@@ -125,7 +128,7 @@ impl Inquiry<'_> {
         let sign = if side == 0 { 1.0 } else { -1.0 };
         let threshold = judgement.page_thresholds[side];
         let (best, times) = self.court.two_surprises(sign, threshold);
-        let ramp = self.step.facts.ramp;
+        let ramp = self.step.facts().ramp;
         if ramp < 1.0 && self.ramp_hides(side, sign, ramp) {
             causes.push(HeldBack::FirstWeek { factor: ramp });
         }
@@ -152,7 +155,7 @@ impl Inquiry<'_> {
             let (relative, absolute) = self.court.surprises(index, sign, threshold);
             together(relative / ramp, absolute) >= 1.0
         });
-        let minor = self.step.facts.readings[PAGE_CONTRASTS..].iter().any(|reading| {
+        let minor = self.step.facts().readings[PAGE_CONTRASTS..].iter().any(|reading| {
             let times = sign * reading.strength / self.grounds.minor_threshold;
             times < 1.0 && times / ramp >= 1.0
         });
