@@ -85,6 +85,14 @@ const MAX_MEAN: f64 = 1e40;
 /// residual is counted in things above the line: a busy hour weighs more, as it does in the shop. A window without
 /// anything above the line advances the clock of silence by what its denominator promised.
 ///
+/// # Feedback
+///
+/// See [`Feedback`]. What was marked as expected or false keeps later alarms within its envelope below severity
+/// 60; 16 envelopes are kept. Such alarms raise no threshold, and their values are learned in full (clipped as
+/// ever), so that a bump that recurs at its hour becomes part of the profile. They still open an event: windows
+/// settle at its end, calibrations learn hardly anything, and after half a day the level is accepted. Envelopes
+/// outlive a change of mind about the kind of values in the first two days; other feedback of that time does not.
+///
 /// # Parameters
 ///
 /// [`SeasonalConfig`]: the interval, 10 s to 1 day; whether values are counts (better declared: an undeclared
