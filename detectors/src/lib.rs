@@ -3,6 +3,8 @@
 mod change;
 mod config;
 mod detector;
+mod explain;
+mod feedback;
 mod flatline;
 mod forest;
 mod joint;
@@ -17,6 +19,8 @@ mod threshold;
 pub use change::{Against, Change, ChangeConfig};
 pub use config::{ConfigError, DetectorConfig, SeasonalConfig, ValueKind};
 pub use detector::{Detector, LearnPolicy, Scored, Train, TrainError};
+pub use explain::{Comparison, Explanation, HeldBack};
+pub use feedback::{Crossing, Entry, Feedback, preview, rebuild};
 pub use flatline::{Flatline, FlatlineConfig};
 pub use forest::{Forest, ForestConfig};
 pub use joint::{

@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::change::Change;
 use crate::detector::{Detector, LearnPolicy, Scored};
+use crate::explain::Explanation;
+use crate::feedback::Feedback;
 use crate::flatline::Flatline;
 use crate::forest::Forest;
 use crate::novelty::Novelty;
@@ -59,6 +61,28 @@ impl Model {
             Self::Change(change) => change.learning(),
             Self::Threshold(threshold) => threshold.learning(),
             Self::Flatline(flatline) => flatline.learning(),
+        }
+    }
+
+    /// Why `observation` has the score it has, flagged or not; `None` while a detector other than the seasonal
+    /// one warms up.
+    ///
+    /// Computed anew from the state before the observation is learned; costs nothing where nobody asks.
+    pub fn explain(&self, observation: &Observation) -> Option<Explanation> {
+        if let Self::Seasonal(seasonal) = self {
+            return Some(seasonal.explain(observation));
+        }
+        self.score(observation).score.map(|score| Explanation::plain(observation.value(), score))
+    }
+
+    /// Takes in what somebody said about the running or the last alarm, with effect from the next observation.
+    ///
+    /// Returns whether it changed anything: false where there was no such event, and on every detector but the
+    /// seasonal one, whose alarms follow from rules or from what the series has shown.
+    pub fn apply(&mut self, feedback: &Feedback) -> bool {
+        match self {
+            Self::Seasonal(seasonal) => seasonal.hear(*feedback),
+            _ => false,
         }
     }
 

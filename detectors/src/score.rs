@@ -103,6 +103,8 @@ pub enum Reason {
     Flat,
     /// The measures do not stand to each other as they usually do.
     Relation,
+    /// An alarm as large and as long as one that somebody marked as expected or false; kept below severity 60.
+    Expected,
 }
 
 /// The comparisons of the seasonal detector.
@@ -161,6 +163,7 @@ impl fmt::Display for Reason {
             Self::Bound => f.write_str("a bound is crossed"),
             Self::Flat => f.write_str("nothing has changed for too long"),
             Self::Relation => f.write_str("the measures do not stand to each other as usual"),
+            Self::Expected => f.write_str("as large and as long as what was marked as expected"),
             Self::Contrast { statistic, windows } => {
                 match windows {
                     1 => f.write_str("last window")?,

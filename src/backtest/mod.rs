@@ -15,5 +15,5 @@ mod scored;
 pub use calibrate::{Classes, SyntheticPlan, SyntheticRuns, run_synthetic};
 pub use run::{Backtest, BacktestError, BacktestSummary, backtest};
 pub use scenarios::{Drill, DrillResult, run_drill};
-pub use score::{ScoreDetector, ScoreError, ScoreOptions, ScoredRows, score_series};
+pub use score::{ScoreDetector, ScoreError, ScoreOptions, ScoredRows, explain_series, score_series};
 pub use scored::{Named, ScoredError, read_labelled, read_nab, read_quiet};

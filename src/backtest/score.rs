@@ -7,8 +7,8 @@ use std::io::Read;
 
 use jiff::tz::TimeZone;
 use tidewatch_detectors::{
-    Against, ChangeConfig, ConfigError, Detector, DetectorConfig, Direction, FlatlineConfig, ForestConfig,
-    LearnPolicy, Model, NoveltyConfig, Observation, Score, SeasonalConfig, ValueKind,
+    Against, ChangeConfig, ConfigError, Detector, DetectorConfig, Direction, Explanation, FlatlineConfig,
+    ForestConfig, LearnPolicy, Model, NoveltyConfig, Observation, Score, SeasonalConfig, ValueKind,
 };
 
 use super::alert_column::AlertColumn;
@@ -96,6 +96,12 @@ pub enum ScoreError {
     /// The interval is not one that the detector knows.
     #[error("an interval of {0} s; expected 10 s to 1 day (give --interval if the rows are irregular)")]
     Interval(f64),
+    /// The time to explain cannot be read.
+    #[error("time to explain: {0}")]
+    Time(String),
+    /// There is nothing to explain.
+    #[error("no value at `{0}`, or the detector still warms up there")]
+    Nothing(String),
 }
 
 /// The rows of a scored series.
@@ -116,16 +122,7 @@ struct Row {
 
 /// Scores the series in `input`, a CSV with a header.
 pub fn score_series(input: impl Read, options: &ScoreOptions) -> Result<ScoredRows, ScoreError> {
-    let mut rows = read_rows(input, options)?;
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_key(|index| rows[*index].millis);
-    let seconds = match options.interval_seconds {
-        Some(seconds) => f64::from(seconds),
-        None => median_distance(&rows, &order),
-    };
-    let config =
-        options.detector.config(seconds.round() as u32).map_err(|_| ScoreError::Interval(seconds))?;
-    let mut model = config.start();
+    let (mut rows, order, mut model) = prepare(input, options)?;
     let mut alerts = AlertColumn::default();
     let mut last_millis = None;
     for index in order {
@@ -137,9 +134,50 @@ pub fn score_series(input: impl Read, options: &ScoreOptions) -> Result<ScoredRo
     Ok(ScoredRows { rows })
 }
 
+/// Why the row at `time` (in the formats of the time column) has its score, from the rows before it.
+pub fn explain_series(
+    input: impl Read,
+    options: &ScoreOptions,
+    time: &str,
+) -> Result<Explanation, ScoreError> {
+    let wanted =
+        TimestampFormat::Auto.millis(&Field::Text(time.into()), &options.zone).map_err(ScoreError::Time)?;
+    let (rows, order, mut model) = prepare(input, options)?;
+    let nothing = || ScoreError::Nothing(time.to_owned());
+    let mut last_millis = None;
+    for row in order.into_iter().map(|index| &rows[index]) {
+        let repeated = last_millis.replace(row.millis) == Some(row.millis);
+        if row.millis == wanted {
+            let observation = row.observation(&options.zone).ok_or_else(nothing)?;
+            return model.explain(&observation).ok_or_else(nothing);
+        }
+        score_row(&mut model, row, repeated, &options.zone);
+    }
+    Err(nothing())
+}
+
+/// The rows, their order in time, and the detector before the first of them.
+fn prepare(input: impl Read, options: &ScoreOptions) -> Result<(Vec<Row>, Vec<usize>, Model), ScoreError> {
+    let rows = read_rows(input, options)?;
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|index| rows[*index].millis);
+    let seconds = match options.interval_seconds {
+        Some(seconds) => f64::from(seconds),
+        None => median_distance(&rows, &order),
+    };
+    let config =
+        options.detector.config(seconds.round() as u32).map_err(|_| ScoreError::Interval(seconds))?;
+    Ok((rows, order, config.start()))
+}
+
+impl Row {
+    fn observation(&self, zone: &TimeZone) -> Option<Observation> {
+        Observation::new(WindowGrid::civil_seconds_in(zone, self.millis), self.number?, 1)
+    }
+}
+
 fn score_row(model: &mut Model, row: &Row, repeated: bool, zone: &TimeZone) -> Option<Score> {
-    let civil_seconds = WindowGrid::civil_seconds_in(zone, row.millis);
-    let observation = Observation::new(civil_seconds, row.number?, 1)?;
+    let observation = row.observation(zone)?;
     if repeated { model.score(&observation).score } else { model.observe(&observation, LearnPolicy::Learn) }
 }
 
@@ -282,6 +320,12 @@ mod tests {
         };
         assert!(severity(9_000) >= 70.0);
         assert!(severity(8_900) < 50.0);
+
+        let explain = |time: &str| explain_series(text.as_bytes(), &options(), time);
+        let at = explain(&(9_000 * 60).to_string()).unwrap();
+        assert!((at.score.unwrap().severity() - severity(9_000)).abs() < 1e-3);
+        assert!(at.to_string().starts_with("900 came where "), "{at}");
+        assert!(matches!(explain("7"), Err(ScoreError::Nothing(_))));
     }
 
     #[test]

@@ -12,9 +12,9 @@ use clap::Args;
 use indicatif::ProgressBar;
 use jiff::tz::TimeZone;
 
-use super::Exit;
+use super::{Exit, output};
 use crate::{
-    backtest::{ScoreDetector, ScoreError, ScoreOptions, score_series},
+    backtest::{ScoreDetector, ScoreError, ScoreOptions, explain_series, score_series},
     config::parse_duration,
 };
 
@@ -40,8 +40,11 @@ pub(super) struct ScoreArguments {
     #[arg(long, value_enum, default_value_t)]
     detector: ScoreDetector,
     /// Folder for the results, one file per input
-    #[arg(long)]
-    out: PathBuf,
+    #[arg(long, required_unless_present = "explain")]
+    out: Option<PathBuf>,
+    /// Print why the value at this time has its score, and stop there
+    #[arg(long, value_name = "TIME", conflicts_with = "out")]
+    explain: Option<String>,
 }
 
 pub(super) fn score(arguments: &ScoreArguments) -> anyhow::Result<()> {
@@ -57,11 +60,19 @@ pub(super) fn score(arguments: &ScoreArguments) -> anyhow::Result<()> {
     if let Some(missing) = arguments.files.iter().find(|path| !path.exists()) {
         return Err(Exit::Usage(format!("no file `{}`", missing.display())).into());
     }
-    std::fs::create_dir_all(&arguments.out)
-        .with_context(|| format!("could not make folder `{}`", arguments.out.display()))?;
+    if let Some(time) = &arguments.explain {
+        for path in &arguments.files {
+            let explained = explain_series(open(path)?.1, &options, time).map_err(usage);
+            output::line(explained.with_context(|| format!("`{}`", path.display()))?);
+        }
+        return Ok(());
+    }
+    // The parser wants one of the two.
+    let Some(out) = &arguments.out else { return Ok(()) };
+    std::fs::create_dir_all(out).with_context(|| format!("could not make folder `{}`", out.display()))?;
     let bar = ProgressBar::new(arguments.files.len() as u64);
     for path in &arguments.files {
-        score_file(path, &arguments.out, &options).with_context(|| format!("`{}`", path.display()))?;
+        score_file(path, out, &options).with_context(|| format!("`{}`", path.display()))?;
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -69,18 +80,29 @@ pub(super) fn score(arguments: &ScoreArguments) -> anyhow::Result<()> {
 }
 
 fn score_file(path: &Path, out: &Path, options: &ScoreOptions) -> anyhow::Result<()> {
+    let (stem, input) = open(path)?;
+    let rows = score_series(input, options).map_err(usage)?;
+    rows.write_csv(BufWriter::new(File::create(out.join(format!("{stem}.csv")))?))?;
+    Ok(())
+}
+
+/// The name of a file without its endings, and its text.
+fn open(path: &Path) -> anyhow::Result<(&str, Box<dyn Read>)> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let file = BufReader::new(File::open(path)?);
     let (stem, input): (&str, Box<dyn Read>) = match name.strip_suffix(".gz") {
         Some(stem) => (stem, Box::new(flate2::read::MultiGzDecoder::new(file))),
         None => (name, Box::new(file)),
     };
-    let stem = stem.strip_suffix(".csv").unwrap_or(stem);
-    let rows = score_series(input, options).map_err(|error| match error {
-        // A wrong --timestamp or --value.
-        ScoreError::NoColumn { .. } => Exit::Usage(error.to_string()).into(),
-        error => anyhow::Error::from(error),
-    })?;
-    rows.write_csv(BufWriter::new(File::create(out.join(format!("{stem}.csv")))?))?;
-    Ok(())
+    Ok((stem.strip_suffix(".csv").unwrap_or(stem), input))
+}
+
+/// A wrong `--timestamp`, `--value` or `--explain` is wrong usage.
+fn usage(error: ScoreError) -> anyhow::Error {
+    match error {
+        ScoreError::NoColumn { .. } | ScoreError::Time(_) | ScoreError::Nothing(_) => {
+            Exit::Usage(error.to_string()).into()
+        }
+        error => error.into(),
+    }
 }

@@ -6,7 +6,8 @@
 //! comparisons may alarm inside the band.
 
 use super::contrast::{Calibration, Frame, count_at_deviate};
-use super::rate::{ABSOLUTE_REACH, BOTH, Threshold};
+use super::judgement::Threshold;
+use super::rate::{ABSOLUTE_REACH, BOTH};
 
 /// Weight of the single-window comparison.
 const WEIGHT: f64 = 0.9;

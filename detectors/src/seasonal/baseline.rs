@@ -231,6 +231,16 @@ impl Baseline {
         }
     }
 
+    /// Takes `factor` times the level for normal at once, and lets the next observations correct it.
+    pub(super) fn accept_level(&mut self, factor: f64) {
+        self.forget_level();
+        self.fast_level = (self.fast_level * factor).max(1e-9);
+        self.slow_level = self.fast_level;
+        self.fast[0] = self.fast_level * self.fast[1];
+        // Both are known equally well now.
+        self.slow = self.fast;
+    }
+
     /// Forgets most of the level, so that the next observations set it anew (a level shift was accepted).
     pub(super) fn forget_level(&mut self) {
         for sum in self.fast.iter_mut().chain(&mut self.slow) {

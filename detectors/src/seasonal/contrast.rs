@@ -79,6 +79,14 @@ pub(super) struct Reading {
     pub(super) scale: f64,
 }
 
+impl Reading {
+    /// What came to what the reference made expect, less 1; `expected` is the sum that the profile promised.
+    pub(super) fn change(&self, expected: f64) -> f64 {
+        let reference = self.profile_residual + expected - self.local_residual;
+        self.local_residual / reference.max(1e-12)
+    }
+}
+
 /// The usual place and spread of one comparison on this series.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Calibration {

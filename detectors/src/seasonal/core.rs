@@ -10,8 +10,11 @@ use super::band::band;
 use super::baseline::{Baseline, Expectation};
 use super::cadence::Cadence;
 use super::contrast::{CALIBRATE_AFTER, CONTRASTS, Calibration, Frame, PAGE_CONTRASTS, Reading};
+use super::envelope::{Envelopes, Episode};
 use super::event::{Event, Outcome};
-use super::rate::{Court, Evidence, Judgement, SIDES, TRACKERS};
+use super::facts::{Facts, clip};
+use super::judgement::{Evidence, Judgement};
+use super::rate::{Court, SIDES, TRACKERS};
 use super::silence::Silence;
 use super::size::{Run, Sizes};
 use super::tracker::Tracker;
@@ -20,8 +23,6 @@ use super::{Judged, Mode, Prepared};
 use crate::detector::LearnPolicy;
 use crate::score::{Direction, Reason, Score, Side};
 
-/// Clip of values that are learned, in standard deviations.
-const CLIP: f64 = 4.0;
 /// A page rarer than this (log10 per week, severity 60) gives the reason; else the minor class does.
 const PAGE_REASON_LOG10_RATE: f64 = 0.5;
 /// Minor rates from here on have severity 0.
@@ -31,14 +32,18 @@ const LEAST_LOG10_RATE: f64 = -300.0;
 /// Everything a series has taught the detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Core {
-    baseline: Baseline,
-    windows: Windows,
-    calibrations: [Calibration; CONTRASTS],
-    absolute: Absolute,
-    silence: Silence,
-    sizes: Sizes,
-    trackers: [Tracker; TRACKERS],
-    event: Event,
+    pub(super) baseline: Baseline,
+    pub(super) windows: Windows,
+    pub(super) calibrations: [Calibration; CONTRASTS],
+    pub(super) absolute: Absolute,
+    pub(super) silence: Silence,
+    pub(super) sizes: Sizes,
+    pub(super) trackers: [Tracker; TRACKERS],
+    pub(super) event: Event,
+    /// The running or last event of each side.
+    pub(super) episodes: [Episode; 2],
+    /// What people expect; nothing on most series.
+    pub(super) envelopes: Option<Box<Envelopes>>,
 }
 
 /// What scoring found and learning applies.
@@ -46,6 +51,8 @@ pub(super) struct Core {
 pub(crate) struct Step {
     /// The value, shifted and cut to what the detector works with.
     x: f64,
+    learned: f64,
+    ramp: f64,
     expectation: Expectation,
     closes: bool,
     windows: Windows,
@@ -53,13 +60,28 @@ pub(crate) struct Step {
     zero_share: f64,
     clock: f64,
     run: Run,
-    judgement: Judgement,
+    pub(super) judgement: Judgement,
 }
 
 impl Step {
     /// The slow level, and what it says for this time with the rhythm; shifted like `x`.
     pub(super) fn slow_view(&self) -> (f64, f64) {
         (self.expectation.slow_level, self.expectation.slow_level * self.expectation.profile)
+    }
+
+    /// What the step rests on.
+    pub(super) fn facts(&self) -> Facts<'_> {
+        Facts {
+            learned: self.learned,
+            ramp: self.ramp,
+            expectation: &self.expectation,
+            closes: self.closes,
+            windows: &self.windows,
+            readings: &self.readings,
+            zero_share: self.zero_share,
+            clock: self.clock,
+            run: self.run,
+        }
     }
 }
 
@@ -74,6 +96,8 @@ impl Core {
             sizes: Sizes::new(),
             trackers: [Tracker::new(cadence); TRACKERS],
             event: Event::new(),
+            episodes: [Episode::new(); 2],
+            envelopes: None,
         }
     }
 
@@ -104,36 +128,73 @@ impl Core {
         }
 
         let zero_share = self.absolute.zero_share_after(x, learned, cadence);
-        let zero_richness = zero_richness(zero_share);
         let clock = if mode.count { self.silence.clock_after(x, &expectation) } else { 0.0 };
         let run = self.sizes.run_after(x);
-        let judgement = Court {
-            cadence,
-            trackers: &self.trackers,
+        let facts = Facts {
+            learned,
+            ramp,
+            expectation: &expectation,
+            closes,
+            windows: &windows,
             readings: &readings,
-            absolute: &self.absolute,
-            zero_richness,
-            size: self.sizes.rate(run, zero_richness, learned, cadence),
-            page_only: !mode.count && zero_richness > 0.5,
-            weeks: (learned + 1.0) / cadence.points_per_week,
-            silence_ln_rate: self
-                .silence
-                .ln_rate(clock, learned, expectation.slow_level * self.baseline.exposure, cadence)
-                .filter(|_| {
-                    // Which hours are closed takes two weeks to see.
-                    !closes || learned >= 2.0 * cadence.points_per_week
-                }),
-        }
-        .judge();
-
+            zero_share,
+            clock,
+            run,
+        };
+        let judgement = self.judge(&facts, cadence, mode);
         let score = (learned >= cadence.short_warmup).then(|| {
-            let typical = self.absolute.scale(0, zero_richness);
+            let typical = self.absolute.scale(0, zero_richness(zero_share));
             let edges = band(&frame, &self.calibrations[0], typical, judgement.page_thresholds);
             let score = verdict(x, edges, expectation.mean, &judgement, mode, direction);
             if cadence.ratio { per_trial(score, exposure) } else { score }
         });
-        let step = Step { x, expectation, closes, windows, readings, zero_share, clock, run, judgement };
+        let step = Step {
+            x,
+            learned,
+            ramp,
+            expectation,
+            closes,
+            windows,
+            readings,
+            zero_share,
+            clock,
+            run,
+            judgement,
+        };
         Judged { score, prepared: Prepared::Step(step) }
+    }
+
+    /// Everything that a judgement of `facts` rests on.
+    #[inline]
+    pub(super) fn court<'a>(&'a self, facts: &Facts<'a>, cadence: &'a Cadence, mode: Mode) -> Court<'a> {
+        let zero_richness = zero_richness(facts.zero_share);
+        let level = facts.expectation.slow_level * self.baseline.exposure;
+        // Which hours are closed takes two weeks to see.
+        let knows_hours = !facts.closes || facts.learned >= 2.0 * cadence.points_per_week;
+        Court {
+            cadence,
+            trackers: &self.trackers,
+            readings: facts.readings,
+            absolute: &self.absolute,
+            zero_richness,
+            size: self.sizes.rate(facts.run, zero_richness, facts.learned, cadence),
+            page_only: !mode.count && zero_richness > 0.5,
+            weeks: (facts.learned + 1.0) / cadence.points_per_week,
+            silence_ln_rate: self
+                .silence
+                .ln_rate(facts.clock, facts.learned, level, cadence)
+                .filter(|_| knows_hours),
+        }
+    }
+
+    /// The judgement, with what people expect.
+    #[inline]
+    fn judge(&self, facts: &Facts<'_>, cadence: &Cadence, mode: Mode) -> Judgement {
+        let mut judgement = self.court(facts, cadence, mode).judge();
+        if let Some(envelopes) = &self.envelopes {
+            envelopes.silence(&mut judgement, facts.windows, &self.episodes);
+        }
+        judgement
     }
 
     /// Applies what [`Self::score`] prepared.
@@ -149,14 +210,31 @@ impl Core {
         for (index, (tracker, sighting)) in
             self.trackers.iter_mut().zip(&step.judgement.sightings).enumerate()
         {
+            let unseen;
+            let mut sighting = sighting;
+            if step.judgement.silenced[index % SIDES.len()] {
+                unseen = sighting.unseen();
+                sighting = &unseen;
+            }
             if learns {
                 tracker.learn(sighting, index < SIDES.len(), cadence);
             } else {
                 tracker.hold(sighting, cadence);
             }
         }
-        let outcome =
-            self.event.follow(step.x, &step.expectation, &step.judgement, &mut self.windows, policy, cadence);
+        for (side, episode) in self.episodes.iter_mut().enumerate() {
+            episode.follow(side, &step.judgement, &step.windows, cadence);
+        }
+        if let Some(envelopes) = &mut self.envelopes {
+            envelopes.follow(&self.episodes);
+        }
+        let outcome = self.event.follow(
+            (step.x, &step.expectation),
+            &step.judgement,
+            &mut self.windows,
+            policy,
+            cadence,
+        );
         if learns {
             self.learn_baseline(step, outcome, cadence);
         }
@@ -178,23 +256,27 @@ impl Core {
     }
 
     fn learn_baseline(&mut self, step: &Step, outcome: Outcome, cadence: &Cadence) {
-        let weight = if step.judgement.alarming() { 0.3 } else { 1.0 };
+        let Step { x, expectation, .. } = step;
+        // What people expect is learned like any other value, so that it becomes normal where it recurs.
+        let weight = if step.judgement.surprising() { 0.3 } else { 1.0 };
         if outcome == Outcome::Shifted {
             self.baseline.forget_level();
             self.windows.clear();
             self.silence.set_clock(0.0);
-            self.baseline.learn(step.x, 1.0, &step.expectation, cadence);
+            self.end_episodes();
+            self.baseline.learn(*x, 1.0, expectation, cadence);
             return;
         }
         let clips = self.baseline.learned as f64 + 1.0 > cadence.clip_after;
-        let x = if clips { clip(step.x, &step.expectation) } else { step.x };
-        self.baseline.learn(x, weight, &step.expectation, cadence);
+        let x = if clips { clip(*x, expectation) } else { *x };
+        self.baseline.learn(x, weight, expectation, cadence);
     }
-}
 
-fn clip(x: f64, expectation: &Expectation) -> f64 {
-    let reach = CLIP * expectation.deviation;
-    x.max(expectation.mean - reach).min(expectation.mean + reach)
+    pub(super) fn end_episodes(&mut self) {
+        for episode in &mut self.episodes {
+            episode.end();
+        }
+    }
 }
 
 /// The score in the unit of the measure, from the sides that may alarm.
@@ -244,6 +326,6 @@ fn per_trial(score: Score, exposure: f64) -> Score {
 }
 
 /// log10 of the rate of both sides together, from the natural logarithm of one side's.
-fn log10_two_sided(ln_rate: f64) -> f64 {
+pub(super) fn log10_two_sided(ln_rate: f64) -> f64 {
     ((ln_rate + std::f64::consts::LN_2) * std::f64::consts::LOG10_E).max(LEAST_LOG10_RATE)
 }

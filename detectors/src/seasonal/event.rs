@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::baseline::Expectation;
 use super::cadence::Cadence;
 use super::contrast::slot;
-use super::rate::Judgement;
+use super::judgement::Judgement;
 use super::window::Windows;
 use crate::detector::LearnPolicy;
 
@@ -49,11 +49,15 @@ impl Event {
         self.run > 0.0
     }
 
+    /// The new level is accepted: nothing runs.
+    pub(super) fn stop(&mut self) {
+        *self = Self::new();
+    }
+
     /// Takes in `x`; settles `windows` where an event ends. Held time does not count towards a level shift.
     pub(super) fn follow(
         &mut self,
-        x: f64,
-        expectation: &Expectation,
+        (x, expectation): (f64, &Expectation),
         judgement: &Judgement,
         windows: &mut Windows,
         policy: LearnPolicy,

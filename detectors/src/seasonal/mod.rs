@@ -10,7 +10,12 @@ mod baseline;
 mod cadence;
 mod contrast;
 mod core;
+mod envelope;
 mod event;
+mod explain;
+mod facts;
+mod hear;
+mod judgement;
 mod knots;
 mod opening;
 mod rate;
@@ -26,6 +31,7 @@ use self::core::{Core, Step};
 use self::opening::Opening;
 use crate::config::{SeasonalConfig, ValueKind};
 use crate::detector::{self, Detector, LearnPolicy, Scored};
+use crate::feedback::Feedback;
 use crate::model::Learning;
 use crate::observation::Observation;
 use crate::score::Score;
@@ -78,6 +84,14 @@ const MAX_MEAN: f64 = 1e40;
 /// is then a share. So chance is that of the denominator of each window, and a thin hour does not scream. The typical
 /// residual is counted in things above the line: a busy hour weighs more, as it does in the shop. A window without
 /// anything above the line advances the clock of silence by what its denominator promised.
+///
+/// # Feedback
+///
+/// See [`Feedback`]. What was marked as expected or false keeps later alarms within its envelope below severity
+/// 60; 16 envelopes are kept. Such alarms raise no threshold, and their values are learned in full (clipped as
+/// ever), so that a bump that recurs at its hour becomes part of the profile. They still open an event: windows
+/// settle at its end, calibrations learn hardly anything, and after half a day the level is accepted. Envelopes
+/// outlive a change of mind about the kind of values in the first two days; other feedback of that time does not.
 ///
 /// # Parameters
 ///
@@ -280,18 +294,29 @@ impl Seasonal {
 
     #[inline]
     fn step(&self, core: &Core, mode: Mode, observation: &Observation) -> Judged {
-        let mut x = mode.shift(readable(observation.value()));
-        let mut exposure = 1.0;
-        if self.cadence.ratio {
-            exposure = observation.weight().clamp(1.0 / MAX_EXPOSURE, MAX_EXPOSURE);
-            x = (x * exposure).min(MAX_VALUE);
+        let input = self.input(mode, observation);
+        core.score(observation.civil_seconds(), input, &self.cadence, mode, self.config.direction)
+    }
+
+    /// The value that the detector works with, and its exposure.
+    #[inline]
+    fn input(&self, mode: Mode, observation: &Observation) -> (f64, f64) {
+        let x = mode.shift(readable(observation.value()));
+        if !self.cadence.ratio {
+            return (x, 1.0);
         }
-        core.score(observation.civil_seconds(), (x, exposure), &self.cadence, mode, self.config.direction)
+        let exposure = observation.weight().clamp(1.0 / MAX_EXPOSURE, MAX_EXPOSURE);
+        ((x * exposure).min(MAX_VALUE), exposure)
     }
 
     #[inline]
     fn revised(&self, observation: &Observation) -> Option<Mode> {
         self.opening.as_ref()?.revised(observation, self.mode, self.config.kind)
+    }
+
+    /// Takes in what somebody said about the running or the last alarm; whether it changed anything.
+    pub(crate) fn hear(&mut self, feedback: Feedback) -> bool {
+        self.core.hear(feedback, &self.cadence)
     }
 
     /// The state as if `mode` had been known from the first observation.
@@ -305,6 +330,7 @@ impl Seasonal {
                 core.learn(step, &self.cadence, point.policy());
             }
         }
+        core.keep_feedback_of(&self.core);
         core
     }
 

@@ -7,7 +7,8 @@
 
 use super::absolute::Absolute;
 use super::cadence::Cadence;
-use super::contrast::{CONTRASTS, PAGE_CONTRASTS, Reading, name};
+use super::contrast::{CONTRASTS, PAGE_CONTRASTS, Reading};
+use super::judgement::{Evidence, Judgement, Threshold, Voice};
 use super::size::SizeRate;
 use super::tracker::{Sighting, Tracker};
 use crate::score::{Reason, Side};
@@ -15,7 +16,7 @@ use crate::score::{Reason, Side};
 /// ln .5: the rate of one side that makes severity 70.
 pub(super) const LN_HALF: f64 = -std::f64::consts::LN_2;
 /// ln 1e4, where there is nothing to report.
-const LN_QUIET: f64 = 9.210_340_371_976_184;
+pub(super) const LN_QUIET: f64 = 9.210_340_371_976_184;
 /// ln 5.45 and ln 12: thresholds of the minor class with light and with heavy tails.
 const LN_MINOR_LIGHT: f64 = 1.695_615_608_675_151_7;
 /// Above its threshold the rate of the minor class falls so much slower than that of a page: its long windows
@@ -28,65 +29,24 @@ const ABSOLUTE_THRESHOLD: f64 = 7.0;
 pub(super) const BOTH: f64 = 1.2;
 /// A page needs a residual of at least the inverse of this, in thresholds.
 pub(super) const ABSOLUTE_REACH: f64 = 1.5;
+/// The rate of one side that makes severity 59.9: what is expected stays in sight and is no anomaly.
+pub(super) const HELD_LN_RATE: f64 = 0.505 * std::f64::consts::LN_10 - std::f64::consts::LN_2;
 const MOST_STRENGTH: f64 = 1e4;
 
 /// The four trackers: page rise, page drop, minor rise, minor drop.
 pub(super) const TRACKERS: usize = 4;
 pub(super) const SIDES: [Side; 2] = [Side::Rise, Side::Drop];
 
-/// A rate and what it rests on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Evidence {
-    pub(super) ln_rate: f64,
-    pub(super) reason: Reason,
-}
-
-impl Evidence {
-    /// Nothing to report.
-    pub(super) const NOTHING: Self = Self { ln_rate: LN_QUIET, reason: Reason::Quiet };
-
-    fn of(index: usize, ln_rate: f64) -> Self {
-        let statistic = name(index);
-        Self { ln_rate, reason: Reason::Contrast { statistic, windows: statistic.windows() } }
-    }
-
-    /// The rarer of two; the first one if equal.
-    pub(super) fn or_rarer(self, other: Self) -> Self {
-        if other.ln_rate < self.ln_rate { other } else { self }
-    }
-}
-
-/// What all comparisons and the silence say together.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Judgement {
-    /// Per side, for paging.
-    pub(super) page: [Evidence; 2],
-    /// Per side, for the minor class.
-    pub(super) minor: [Evidence; 2],
-    /// What each tracker saw.
-    pub(super) sightings: [Sighting; TRACKERS],
-    /// The loudest comparison of any class and side, and its strength.
-    pub(super) loudest: (usize, f64),
-    /// Page thresholds for strength and for residuals (in typical ones), per side.
-    pub(super) page_thresholds: [Threshold; 2],
-}
-
-impl Judgement {
-    /// Whether any class and side is rarer than severity 70.
-    pub(super) fn alarming(&self) -> bool {
-        self.sightings.iter().any(|sighting| sighting.ln_rate < LN_HALF)
-    }
-}
-
-/// Where severity 70 is.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Threshold {
-    pub(super) strength: f64,
-    pub(super) residual: f64,
+/// Thresholds and tails of one series at one observation.
+pub(super) struct Grounds {
+    lightness: f64,
+    pub(super) page_tail: Tail,
+    pub(super) minor_tail: Tail,
+    pub(super) minor_threshold: f64,
 }
 
 /// How the rate falls above the threshold.
-struct Tail {
+pub(super) struct Tail {
     steepness: f64,
     /// Factor on the steepness above the threshold.
     fall: f64,
@@ -105,7 +65,7 @@ impl Tail {
     }
 
     /// The rate at `times` the threshold.
-    fn ln_rate(&self, times: f64) -> f64 {
+    pub(super) fn ln_rate(&self, times: f64) -> f64 {
         let ln_times = times.ln();
         let height = if self.growth < 0.01 {
             ln_times
@@ -121,7 +81,7 @@ impl Tail {
 ///
 /// Their geometric mean beside [`BOTH`], so that one that is far beyond makes up for some of the other; but a
 /// relative surprise below its threshold never pages, and a residual below two thirds of its own neither.
-fn together(relative: f64, absolute: f64) -> f64 {
+pub(super) fn together(relative: f64, absolute: f64) -> f64 {
     if relative <= 0.0 || absolute <= 0.0 {
         return 0.0;
     }
@@ -147,12 +107,7 @@ pub(super) struct Court<'a> {
 
 impl Court<'_> {
     pub(super) fn judge(&self) -> Judgement {
-        let lightness =
-            self.trackers[0].quantiles().lightness().min(self.trackers[1].quantiles().lightness())
-                * ((self.weeks - 1.0) / 2.0).clamp(0.0, 1.0);
-        let page_tail = Tail::new(lightness, 1.0, self.cadence);
-        let minor_tail = Tail::new(0.5 * lightness, MINOR_FALL, self.cadence);
-        let minor_base = self.minor_threshold(lightness);
+        let Grounds { lightness, page_tail, minor_tail, minor_threshold } = self.grounds();
 
         let mut judgement = Judgement {
             page: [Evidence::NOTHING; 2],
@@ -163,18 +118,42 @@ impl Court<'_> {
                 quantiles: tracker.decayed(self.cadence),
             }),
             loudest: (0, 0.0),
+            voices: [Voice::default(); 2],
+            silenced: [false; 2],
             page_thresholds: [Threshold::default(); 2],
         };
         for (side, sign) in [1.0, -1.0].into_iter().enumerate() {
             self.judge_page(side, sign, lightness, &page_tail, &mut judgement);
         }
         for (side, sign) in [1.0, -1.0].into_iter().enumerate() {
-            self.judge_minor(side, sign, minor_base, &minor_tail, &mut judgement);
+            self.judge_minor(side, sign, minor_threshold, &minor_tail, &mut judgement);
         }
         if self.page_only {
             judgement.minor = judgement.page;
         }
         judgement
+    }
+
+    /// Where thresholds lie and how rates fall off on this series.
+    #[inline]
+    pub(super) fn grounds(&self) -> Grounds {
+        let lightness =
+            self.trackers[0].quantiles().lightness().min(self.trackers[1].quantiles().lightness())
+                * ((self.weeks - 1.0) / 2.0).clamp(0.0, 1.0);
+        Grounds {
+            lightness,
+            page_tail: Tail::new(lightness, 1.0, self.cadence),
+            minor_tail: Tail::new(0.5 * lightness, MINOR_FALL, self.cadence),
+            minor_threshold: self.minor_threshold(lightness),
+        }
+    }
+
+    /// The two surprises of page comparison `index` on one side, in multiples of their thresholds.
+    #[inline]
+    pub(super) fn surprises(&self, index: usize, sign: f64, threshold: Threshold) -> (f64, f64) {
+        let reading = &self.readings[index];
+        let residual = sign * reading.local_residual / self.absolute.scale(index, self.zero_richness);
+        (sign * reading.strength / threshold.strength, residual / threshold.residual)
     }
 
     /// The largest strength on one side among comparisons `from..to`.
@@ -224,16 +203,21 @@ impl Court<'_> {
         sighting.ln_rate = page.ln_rate;
         judgement.page[side] = page;
         judgement.minor[side] = plain;
+        judgement.voices[side] = Voice {
+            index: strongest.0,
+            strength,
+            alarms: page.ln_rate.min(plain.ln_rate) < LN_HALF,
+            silence: page.reason == Reason::Silence,
+        };
     }
 
     /// The comparison whose two surprises together exceed their thresholds most, and by which factor.
-    fn two_surprises(&self, sign: f64, threshold: Threshold) -> (usize, f64) {
+    pub(super) fn two_surprises(&self, sign: f64, threshold: Threshold) -> (usize, f64) {
         let mut best = (0, 0.0);
         for (index, reading) in self.readings.iter().enumerate().take(PAGE_CONTRASTS) {
-            let strength = sign * reading.strength;
-            if strength > 1.0 {
-                let residual = sign * reading.local_residual / self.absolute.scale(index, self.zero_richness);
-                let times = together(strength / threshold.strength, residual / threshold.residual);
+            if sign * reading.strength > 1.0 {
+                let (relative, absolute) = self.surprises(index, sign, threshold);
+                let times = together(relative, absolute);
                 if times > best.1 {
                     best = (index, times);
                 }
@@ -281,6 +265,9 @@ impl Court<'_> {
         let sighting = &mut judgement.sightings[2 + side];
         sighting.strength = strength;
         sighting.ln_rate = slow.ln_rate;
+        if slow.ln_rate < LN_HALF && !judgement.voices[side].alarms {
+            judgement.voices[side] = Voice { index: strongest.0, strength, alarms: true, silence: false };
+        }
         judgement.minor[side] = judgement.minor[side].or_rarer(slow);
     }
 }

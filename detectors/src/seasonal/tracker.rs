@@ -44,6 +44,8 @@ struct Cluster {
     peak: f64,
     least_ln_rate: f64,
     quiet_points: u32,
+    /// Somebody confirmed it; it is not held against the series.
+    confirmed: bool,
 }
 
 /// What one class and side showed at one observation.
@@ -55,6 +57,13 @@ pub(super) struct Sighting {
     pub(super) ln_rate: f64,
     /// The quantiles one observation later, before this sighting counts.
     pub(super) quantiles: Quantiles,
+}
+
+impl Sighting {
+    /// The same where nothing stands out: an expected alarm says nothing about what is usual.
+    pub(super) fn unseen(&self) -> Self {
+        Self { strength: 0.0, ln_rate: f64::INFINITY, ..*self }
+    }
 }
 
 impl Quantiles {
@@ -97,7 +106,7 @@ impl Tracker {
             }
             (None, true) => {
                 let (peak, least_ln_rate) = (sighting.strength, sighting.ln_rate);
-                self.cluster = Some(Cluster { peak, least_ln_rate, quiet_points: 0 });
+                self.cluster = Some(Cluster { peak, least_ln_rate, quiet_points: 0, confirmed: false });
                 None
             }
             (Some(cluster), false) => {
@@ -105,6 +114,19 @@ impl Tracker {
                 if f64::from(cluster.quiet_points) > cadence.cluster_gap { self.cluster.take() } else { None }
             }
             (None, false) => None,
+        }
+    }
+
+    /// One step more for an alarm that was none.
+    pub(super) fn step_up(&mut self, cadence: &Cadence) {
+        self.quantiles.rarity = (self.quantiles.rarity + cadence.rarity_step).min(MOST_RARITY);
+    }
+
+    /// Takes back the step of the newest alarm, or sees to it that it makes none.
+    pub(super) fn pardon(&mut self, cadence: &Cadence) {
+        match &mut self.cluster {
+            Some(cluster) if cluster.least_ln_rate < LN_HALF => cluster.confirmed = true,
+            _ => self.quantiles.rarity = (self.quantiles.rarity - cadence.rarity_step).max(0.0),
         }
     }
 
@@ -120,7 +142,7 @@ impl Tracker {
         self.quantiles = sighting.quantiles;
         let Some(cluster) = closed else { return };
         let before = sighting.quantiles;
-        if pages && cluster.least_ln_rate < LN_HALF {
+        if pages && cluster.least_ln_rate < LN_HALF && !cluster.confirmed {
             self.quantiles.rarity = (before.rarity + cadence.rarity_step).min(MOST_RARITY);
         }
         if cluster.peak > settled_q10 {

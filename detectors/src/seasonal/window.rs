@@ -22,6 +22,8 @@ const KEEP: [f64; 9] = [
 ];
 /// The windows of 32 and of 128 observations.
 const LONG: [usize; 2] = [4, 6];
+/// The lengths of the windows that may stand for a new level.
+const LENGTHS: [u32; 5] = [1, 2, 4, 16, 32];
 const NEARLY_EMPTY: f64 = 1e-9;
 
 /// All windows of one series, in order of length.
@@ -74,6 +76,14 @@ impl Windows {
             self.clipped[long] = self.expected[slot];
             self.promised[long] = self.expected[slot];
         }
+    }
+
+    /// What came to what was expected lately: in the longest window that the last `points`
+    /// observations fill, but for a part in 300.
+    pub(super) fn recent_ratio(&self, points: u32) -> f64 {
+        let filled = |length: &u32| 6 * length <= points;
+        let slot = LENGTHS.iter().rposition(filled).unwrap_or(0);
+        self.observed[slot] / self.expected[slot].max(1e-12)
     }
 
     /// Starts afresh: a level shift was accepted and old sums mean nothing.
