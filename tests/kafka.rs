@@ -10,11 +10,12 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use kafka::{Broker, TestProducer, flush, send};
 use rdkafka::producer::Producer;
+use tokio::time::Instant;
 
 const START: i64 = 1_772_323_200_000; // 2026-03-01T00:00:00Z
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -238,11 +239,14 @@ fn plain(broker: &Broker, topic: &str) -> String {
     format!("brokers = \"{}\"\ntopic = \"{topic}\"", broker.address())
 }
 
+/// How long a soak is, if the environment asks for one.
+fn soak(name: &str, short: u64) -> u64 {
+    std::env::var_os(name).and_then(|text| text.to_str()?.parse().ok()).unwrap_or(short)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_broker_restarts_and_new_partitions_change_nothing() {
-    let events: u64 =
-        std::env::var("TIDEWATCH_SOAK_EVENTS").ok().and_then(|n| n.parse().ok()).unwrap_or(500_000);
-    let kills: u64 = std::env::var("TIDEWATCH_SOAK_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
+    let (events, kills) = (soak("TIDEWATCH_SOAK_EVENTS", 500_000), soak("TIDEWATCH_SOAK_KILLS", 8));
     let broker = Broker::start("restarts");
     broker.topic("events", 6).await;
     let folder = tempfile::tempdir().expect("a temporary folder");

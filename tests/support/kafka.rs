@@ -7,7 +7,7 @@ use std::{
         OnceLock,
         atomic::{AtomicU16, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rdkafka::{
@@ -17,6 +17,7 @@ use rdkafka::{
     error::RDKafkaErrorCode,
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
 };
+use tokio::time::Instant;
 
 pub(crate) type TestProducer = ThreadedProducer<DefaultProducerContext>;
 
@@ -45,6 +46,7 @@ impl Broker {
             script().display(),
             broker.home.display()
         );
+        #[expect(clippy::zombie_processes, reason = "the watcher outlives this process on purpose")]
         Command::new("setsid")
             .args(["bash", "-c", &script])
             .env("KAFKA_HOME", &broker.home)
@@ -89,14 +91,18 @@ impl Broker {
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
         let made =
             self.admin().create_topics(&[topic], &AdminOptions::new()).await.expect("the broker answers");
-        made.into_iter().for_each(|topic| drop(topic.expect("the topic is made")));
+        for topic in made {
+            topic.expect("the topic is made");
+        }
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
 
     pub(crate) async fn grow(&self, name: &str, partitions: usize) {
         let grown = NewPartitions::new(name, partitions);
         let answer = self.admin().create_partitions(&[grown], &AdminOptions::new()).await;
-        answer.expect("the broker answers").into_iter().for_each(|topic| drop(topic.expect("it has grown")));
+        for topic in answer.expect("the broker answers") {
+            topic.expect("it has grown");
+        }
     }
 
     /// Deletes what is before an offset, as retention does.
@@ -132,7 +138,7 @@ impl Drop for Broker {
 /// Sends, waiting while the producer's queue is full.
 pub(crate) fn send(producer: &TestProducer, topic: &str, partition: i32, payload: &str) {
     let mut record = BaseRecord::<(), str>::to(topic).partition(partition).payload(payload);
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     while let Err((error, back)) = producer.send(record) {
         // A producer learns of new partitions only some time after they were made.
         let passes = matches!(
@@ -146,7 +152,7 @@ pub(crate) fn send(producer: &TestProducer, topic: &str, partition: i32, payload
 }
 
 pub(crate) fn flush(producer: &TestProducer) {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     while producer.in_flight_count() > 0 {
         assert!(Instant::now() < until, "records were not taken");
         std::thread::sleep(Duration::from_millis(5));

@@ -1,6 +1,6 @@
 //! Assignment: partitions found are read from where the store stands, and never jump silently.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::collections::BTreeMap;
 
 use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaError};
 
@@ -12,6 +12,7 @@ use super::{
     reader::{Over, Reader},
 };
 use crate::record::{PartitionId, Position, RecordBatch};
+use tokio::time::Instant;
 
 impl Reader {
     /// Assigns partitions not read yet. A batch without records tells where each starts, so that the store
@@ -25,20 +26,17 @@ impl Reader {
             if self.parts.contains_key(&id) {
                 continue;
             }
-            let place = match known.get(&id) {
-                Some(position) => {
-                    let next = position.number().map_or(0, |offset| offset as i64 + 1);
-                    positions::go_on(&self.consumer, topic, *partition, next)?
-                }
-                None => {
-                    let start =
-                        if self.topics.contains(topic) { KafkaStart::Earliest } else { self.config.start };
-                    let now = self.clock.now_millis();
-                    Place::Next(positions::begin(&self.consumer, (topic, *partition), start, now)?)
-                }
-            };
             let position = known.get(&id);
-            let batch = self.add((topic, *partition), position.cloned(), place)?;
+            let place = if let Some(position) = position {
+                let next = position.number().map_or(0, |offset| offset as i64 + 1);
+                positions::go_on(&self.consumer, topic, *partition, next)?
+            } else {
+                let start =
+                    if self.topics.contains(topic) { KafkaStart::Earliest } else { self.config.start };
+                let now = self.clock.now_millis();
+                Place::Next(positions::begin(&self.consumer, (topic, *partition), start, now)?)
+            };
+            let batch = self.add((topic, *partition), position, place)?;
             self.positioned.extend(batch);
         }
         self.topics.extend(found.into_iter().map(|(topic, _)| topic));
@@ -49,14 +47,14 @@ impl Reader {
     fn add(
         &mut self,
         (topic, partition): (&str, i32),
-        position: Option<Position>,
+        position: Option<&Position>,
         place: Place,
     ) -> Result<Option<RecordBatch>, KafkaError> {
         let id = partition_id(topic, partition);
         let next = match place {
             Place::Next(next) => next,
             Place::Lost { first } => {
-                let from = position.as_ref().and_then(Position::number).map_or(0, |offset| offset as i64 + 1);
+                let from = position.and_then(Position::number).map_or(0, |offset| offset as i64 + 1);
                 self.tell_lost(&id, from, first);
                 first
             }
@@ -73,7 +71,7 @@ impl Reader {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Offset(next))?;
         self.consumer.incremental_assign(&list)?;
-        let stands = position.clone().unwrap_or_default();
+        let stands = position.cloned().unwrap_or_default();
         let mut part = Part { id: id.clone(), queue, position: stands, at_end: false, heard: Instant::now() };
         let batch = match position {
             Some(_) if part.next_offset() == next => None,
@@ -110,7 +108,7 @@ impl Reader {
             .and_then(|()| positions::go_on(&self.consumer, topic, partition, next))
             .and_then(|place| {
                 self.parts.remove(id);
-                self.add((topic, partition), Some(position.clone()), place)
+                self.add((topic, partition), Some(&position), place)
             });
         match outcome {
             Ok(batch) => Ok(batch),

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
 };
 
 use rdkafka::{
@@ -15,6 +14,7 @@ use rdkafka::{
 
 use super::KafkaSourceConfig;
 use crate::{pipeline::SourceError, record::PartitionId};
+use tokio::time::Instant;
 
 pub(super) type Consumer = BaseConsumer<Context>;
 
@@ -73,6 +73,7 @@ impl ClientContext for Context {
         }
     }
 
+    #[expect(clippy::iter_over_hash_type, reason = "each entry has a place of its own")]
     fn stats(&self, statistics: Statistics) {
         let mut notes = self.notes();
         let lost = statistics.brokers.values().filter_map(|broker| broker.disconnects).sum::<i64>();

@@ -1,7 +1,5 @@
 //! One partition: its queue, how far it was read, and the next batch of it.
 
-use std::time::Instant;
-
 use bytes::{Bytes, BytesMut};
 use rdkafka::{
     Message,
@@ -12,6 +10,7 @@ use rdkafka::{
 
 use super::client::Context;
 use crate::record::{Envelope, PartitionId, Position, Record, RecordBatch};
+use tokio::time::Instant;
 
 /// Records and bytes of one batch at most; a single record may be larger.
 const RECORDS_PER_BATCH: usize = 20_000;

@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -22,6 +22,7 @@ use crate::{
     pipeline::{Clock, SourceError, SourceState},
     record::{Checkpoint, PartitionId, RecordBatch},
 };
+use tokio::time::Instant;
 
 /// Bytes in the batches that are handed over together, at most by one batch more.
 const BYTES_PER_ROUND: usize = 32 << 20;

@@ -5,7 +5,6 @@ use std::{
     fmt,
     sync::Arc,
     thread::JoinHandle,
-    time::Instant,
 };
 
 use async_trait::async_trait;
@@ -24,6 +23,7 @@ use crate::{
     pipeline::{Clock, Source, SourceError, SourceFigures, SourceState},
     record::{Checkpoint, PartitionId, Position, Receipt, RecordBatch},
 };
+use tokio::time::Instant;
 
 /// Rounds that wait to be taken, besides the one being made.
 const ROUNDS_WAITING: usize = 1;
