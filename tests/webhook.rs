@@ -378,6 +378,8 @@ async fn an_alert_arrives_as_documented_and_its_signature_holds() {
     assert_eq!(
         body,
         json!({
+            "schema": "tidewatch.alert.v1",
+            "held_back": 0,
             "id": "shop-3:0:1:opened:hook",
             "kind": "opened",
             "at": "2026-03-01T00:01:30.25Z",
