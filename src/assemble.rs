@@ -30,7 +30,7 @@ use crate::{
 #[cfg(feature = "webhook")]
 use crate::{
     config::{Secret, WebhookConfig},
-    notifiers::{Template, Webhook, WebhookFormat, WebhookOptions},
+    notifiers::{Template, Webhook, WebhookFormat, WebhookOptions, WebhookTemplates},
 };
 
 /// Largest body of a post.
@@ -335,14 +335,14 @@ fn webhook(name: &str, config: WebhookConfig) -> Result<WebhookOptions, ServiceE
         "pagerduty" => WebhookFormat::PagerDuty { routing_key: key },
         "opsgenie" => WebhookFormat::Opsgenie { key },
         "alertmanager" => WebhookFormat::Alertmanager,
-        "template" => WebhookFormat::Template {
+        "template" => WebhookFormat::Template(Box::new(WebhookTemplates {
             body: template("body", config.body.as_deref().unwrap_or_default())?,
             url: template("url", config.url.expose())?,
             headers: std::mem::take(&mut headers)
                 .into_iter()
                 .map(|(name, value)| Ok((name, template("headers", &value)?)))
                 .collect::<Result<_, ServiceError>>()?,
-        },
+        })),
         _ => WebhookFormat::Tidewatch,
     };
     Ok(WebhookOptions {

@@ -117,13 +117,13 @@ impl Alert {
             Incident::open("test-1".to_owned(), IncidentKind::Deviation, "test", opened_millis);
         incident.until_millis = at_millis;
         incident.severity = SeverityTrack::starting(75.0);
-        incident.measure = "orders".to_owned();
+        "orders".clone_into(&mut incident.measure);
         incident.side = Some(Side::Drop);
         incident.slice = BTreeMap::from([("country".to_owned(), "DE".to_owned())]);
         (incident.expected, incident.actual) = (100.0, 62.0);
         let unit = "orders".to_owned();
         incident.impact = Some(Impact { value: -38.0, lower: -50.0, upper: -26.0, unit });
-        incident.summary = "This is a test: orders 38 % below expected in country DE".to_owned();
+        "This is a test: orders 38 % below expected in country DE".clone_into(&mut incident.summary);
         Self {
             id: format!("test-1:0:1:opened:{notifier}:{at_millis}"),
             notifier: notifier.to_owned(),

@@ -116,7 +116,8 @@ fn webhook(
     written: &WrittenWebhook,
     environment: &Environment,
 ) -> Result<WebhookConfig, Problem> {
-    let secret = |key: &str, text: &Option<String>| optional(&format!("{path}.{key}"), text, environment);
+    let secret =
+        |key: &str, text: &Option<String>| optional(&format!("{path}.{key}"), text.as_ref(), environment);
     let format = one_of(&format!("{path}.format"), written.format.as_deref(), &WEBHOOK_FORMATS)?;
     let url = environment.secret(&format!("{path}.url"), &written.url)?;
     if !url.expose().starts_with("http://") && !url.expose().starts_with("https://") {
@@ -157,7 +158,7 @@ fn email(path: &str, written: &WrittenEmail, environment: &Environment) -> Resul
             return Err(Problem::new(format!("{path}.tls"), why));
         }
     };
-    let password = optional(&format!("{path}.password"), &written.password, environment)?;
+    let password = optional(&format!("{path}.password"), written.password.as_ref(), environment)?;
     let login = match (&written.username, password) {
         (Some(name), Some(password)) => Some((name.clone(), password)),
         (None, None) => None,
@@ -177,7 +178,7 @@ fn email(path: &str, written: &WrittenEmail, environment: &Environment) -> Resul
         from: written.from.clone(),
         to: written.to.clone(),
         timeout: timeout(path, written.timeout.as_deref(), "30s")?,
-        ca: optional(&format!("{path}.ca"), &written.ca, environment)?,
+        ca: optional(&format!("{path}.ca"), written.ca.as_ref(), environment)?,
         link: written.link.clone(),
     })
 }
@@ -208,8 +209,8 @@ fn one_of(path: &str, written: Option<&str>, known: &[&str]) -> Result<String, P
     Err(Problem::new(path, format!("`{written}`; expected one of {}", known.join(", "))))
 }
 
-fn optional(path: &str, text: &Option<String>, environment: &Environment) -> Result<Option<Secret>, Problem> {
-    text.as_ref().map(|text| environment.secret(path, text)).transpose()
+fn optional(path: &str, text: Option<&String>, environment: &Environment) -> Result<Option<Secret>, Problem> {
+    text.map(|text| environment.secret(path, text)).transpose()
 }
 
 fn timeout(path: &str, written: Option<&str>, default: &str) -> Result<Duration, Problem> {

@@ -200,7 +200,7 @@ impl Notifier for Email {
             match self.transport.send_raw(&envelope, &bytes).await {
                 Ok(_) => self.note(&alert.id, to),
                 Err(error) if error.is_permanent() => refused.push(format!("{}: {error}", to.email)),
-                Err(error) => waiting.push(format!("{}: {}", to.email, innermost(&error))),
+                Err(error) => waiting.push(format!("{}: {error}", to.email)),
             }
         }
         if !waiting.is_empty() {
@@ -214,14 +214,6 @@ impl Notifier for Email {
         self.forget(&alert.id);
         Ok(())
     }
-}
-
-fn innermost(error: &lettre::transport::smtp::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    if cause.to_string() == error.to_string() { error.to_string() } else { format!("{error}: {cause}") }
 }
 
 /// The same through an incident, but for what mail programs put before it: threads need that.
@@ -259,7 +251,8 @@ fn html(wire: &AlertWire, has_chart: bool) -> String {
     } else {
         wire.facts().into_iter().map(row).collect()
     };
-    let notes: String = wire.notes().iter().map(|note| format!("<p>{}</p>", escaped(note))).collect();
+    let notes: Vec<String> = wire.notes().iter().map(|note| format!("<p>{}</p>", escaped(note))).collect();
+    let notes = notes.concat();
     let chart = if has_chart {
         format!(
             "<p><img src=\"cid:{CHART_ID}\" width=\"560\" height=\"180\" alt=\"actual, expected and band\" \

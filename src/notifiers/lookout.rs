@@ -78,7 +78,7 @@ fn minute(rfc3339: &str) -> String {
 fn series_id(monitor: &str, member: &MemberWire) -> String {
     let mut id = format!("{monitor}/{}", member.measure);
     for (name, value) in &member.slice {
-        id += &format!("/{name}={value}");
+        id.extend(["/", name, "=", value]);
     }
     id
 }

@@ -31,4 +31,4 @@ pub use sns::{Sns, SnsFormat, SnsOptions};
 #[cfg(feature = "webhook")]
 pub use template::Template;
 #[cfg(feature = "webhook")]
-pub use webhook::{Webhook, WebhookError, WebhookFormat, WebhookOptions, sign};
+pub use webhook::{Webhook, WebhookError, WebhookFormat, WebhookOptions, WebhookTemplates, sign};

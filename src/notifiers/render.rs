@@ -151,7 +151,7 @@ impl AlertWire {
                 );
             }
             (_, held_back) => {
-                notes.push(format!("{held_back} more incidents were held back by the cap per hour."))
+                notes.push(format!("{held_back} more incidents were held back by the cap per hour."));
             }
         }
         notes
@@ -162,15 +162,15 @@ impl AlertWire {
     pub(super) fn text(&self) -> String {
         let mut text = format!("{}\n\n", self.title());
         for note in self.notes() {
-            text += &format!("{note}\n");
+            text.extend([note.as_str(), "\n"]);
         }
         if self.kind != AlertKind::Digest {
             for (name, value) in self.facts() {
-                text += &format!("{name}: {value}\n");
+                text.extend([name, ": ", &value, "\n"]);
             }
         }
         if let Some(link) = &self.link {
-            text += &format!("\n{link}\n");
+            text.extend(["\n", link, "\n"]);
         }
         text
     }

@@ -68,6 +68,7 @@ pub struct Sns {
     client: Client,
     options: SnsOptions,
     names: Names,
+    is_fifo: bool,
 }
 
 impl Sns {
@@ -83,7 +84,8 @@ impl Sns {
         if let Some(endpoint) = &options.endpoint {
             loader = loader.endpoint_url(endpoint);
         }
-        Self { client: Client::new(&loader.load().await), options, names }
+        let is_fifo = options.topic_arn.strip_suffix(".fifo").is_some();
+        Self { client: Client::new(&loader.load().await), options, names, is_fifo }
     }
 
     /// The messages of an alert, each with what tells it from the others of that alert.
@@ -114,7 +116,7 @@ impl Notifier for Sns {
                 let value = value.map_err(|error| NotifyError::Refused(error.to_string()))?;
                 request = request.message_attributes(name, value);
             }
-            if self.options.topic_arn.ends_with(".fifo") {
+            if self.is_fifo {
                 request = request
                     .message_group_id(group(&alert.incident.id))
                     .message_deduplication_id(digest(&format!("{}{part}", alert.id)));

@@ -60,14 +60,18 @@ pub enum WebhookFormat {
     /// API v2; the URL ends in `/api/v2/alerts`.
     Alertmanager,
     /// After templates, those of headers by name. The URL is one too.
-    Template {
-        /// The body.
-        body: Template,
-        /// The URL.
-        url: Template,
-        /// Headers.
-        headers: Vec<(String, Template)>,
-    },
+    Template(Box<WebhookTemplates>),
+}
+
+/// The templates of a request.
+#[derive(Debug)]
+pub struct WebhookTemplates {
+    /// The body.
+    pub body: Template,
+    /// The URL.
+    pub url: Template,
+    /// Headers.
+    pub headers: Vec<(String, Template)>,
 }
 
 impl std::fmt::Debug for WebhookFormat {
@@ -181,7 +185,8 @@ impl Webhook {
                 post.body = json(body);
             }
             WebhookFormat::Alertmanager => post.body = json(formats::alertmanager(&wire)),
-            WebhookFormat::Template { body, url, headers } => {
+            WebhookFormat::Template(templates) => {
+                let WebhookTemplates { body, url, headers } = templates.as_ref();
                 let failed = |why: String| NotifyError::Refused(format!("the template failed: {why}"));
                 post.body = body.render(&wire).map_err(failed)?.into_bytes();
                 post.url = url.render(&wire).map_err(failed)?;
