@@ -297,6 +297,10 @@ fn source(
 }
 
 /// THE list of notifiers. Those that show charts read them from `history`.
+#[cfg_attr(
+    not(all(feature = "webhook", feature = "email", feature = "sns")),
+    allow(unused_variables, reason = "a build without a notifier does not need what it is made of")
+)]
 pub async fn notifier(
     name: &str,
     config: NotifierConfig,
