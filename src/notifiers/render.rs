@@ -86,6 +86,7 @@ impl AlertWire {
     }
 
     /// How urgent it is, in four steps.
+    #[cfg(feature = "webhook")]
     pub(super) fn urgency(&self) -> &'static str {
         match self.incident.severity.peak {
             peak if peak >= 90.0 => "critical",
@@ -182,6 +183,7 @@ fn number(value: f64) -> String {
 }
 
 /// At most `chars` characters, with an ellipsis where something was cut.
+#[cfg(any(feature = "webhook", feature = "sns", test))]
 pub(super) fn cut(text: &str, chars: usize) -> String {
     if text.chars().count() <= chars {
         return text.to_owned();
