@@ -17,6 +17,21 @@ use crate::{
     sources::{FileSource, HttpIntake, HttpSource, SimulatedSource, SimulatedSourceConfig},
     store::{DeadLetterFile, SqliteStore},
 };
+#[cfg(feature = "sns")]
+use crate::{
+    config::SnsConfig,
+    notifiers::{Sns, SnsFormat, SnsOptions},
+};
+#[cfg(feature = "email")]
+use crate::{
+    config::{EmailConfig, EmailTls},
+    notifiers::{Email, EmailOptions, EmailSecurity},
+};
+#[cfg(feature = "webhook")]
+use crate::{
+    config::{Secret, WebhookConfig},
+    notifiers::{Template, Webhook, WebhookFormat, WebhookOptions, WebhookTemplates},
+};
 
 /// Largest body of a post.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -76,6 +91,20 @@ pub enum ServiceError {
     #[cfg(feature = "webhook")]
     #[error(transparent)]
     Notifier(#[from] crate::notifiers::WebhookError),
+    /// A mail notifier cannot be set up.
+    #[cfg(feature = "email")]
+    #[error(transparent)]
+    Email(#[from] crate::notifiers::EmailError),
+    /// A template is wrong.
+    #[error("`notifiers.{name}.{what}`: {why}")]
+    Template {
+        /// The notifier.
+        name: String,
+        /// The key.
+        what: String,
+        /// Where.
+        why: String,
+    },
     /// The configuration names a part that this build leaves out.
     #[error("this build has no `{0}`; build it with `--features {0}`")]
     NotBuilt(&'static str),
@@ -130,8 +159,10 @@ impl Service {
             runners.spawn(runner.run(shared.stop.clone()));
         }
         let mut others = JoinSet::new();
-        for (name, notifier) in &config.notifiers {
-            spawn_delivery(&mut others, name, self::notifier(notifier)?, &shared, delivery);
+        for (name, notifier) in config.notifiers {
+            let history = Some(Arc::clone(&shared.store) as Arc<dyn History>);
+            let notifier = self::notifier(&name, notifier, history).await?;
+            spawn_delivery(&mut others, &name, notifier, &shared, delivery);
         }
         let state = ApiState {
             history: Arc::clone(&shared.store) as Arc<dyn History>,
@@ -272,16 +303,104 @@ fn source(
     }
 }
 
-/// THE list of notifiers.
-fn notifier(config: &NotifierConfig) -> Result<Arc<dyn Notifier>, ServiceError> {
+/// THE list of notifiers. Those that show charts read them from `history`.
+#[cfg_attr(
+    not(all(feature = "webhook", feature = "email", feature = "sns")),
+    allow(unused_variables, reason = "a build without a notifier does not need what it is made of")
+)]
+pub async fn notifier(
+    name: &str,
+    config: NotifierConfig,
+    history: Option<Arc<dyn History>>,
+) -> Result<Arc<dyn Notifier>, ServiceError> {
     match config {
         #[cfg(not(feature = "webhook"))]
-        NotifierConfig::Webhook { .. } => Err(ServiceError::NotBuilt("webhook")),
+        NotifierConfig::Webhook(_) => Err(ServiceError::NotBuilt("webhook")),
         #[cfg(feature = "webhook")]
-        NotifierConfig::Webhook { url, secret, timeout } => {
-            let secret = secret.as_ref().map(crate::config::Secret::expose);
-            Ok(Arc::new(crate::notifiers::Webhook::new(url.expose(), secret, *timeout)?))
-        }
+        NotifierConfig::Webhook(config) => Ok(Arc::new(Webhook::with(webhook(name, config)?)?)),
+        #[cfg(not(feature = "email"))]
+        NotifierConfig::Email(_) => Err(ServiceError::NotBuilt("email")),
+        #[cfg(feature = "email")]
+        NotifierConfig::Email(config) => Ok(Arc::new(Email::new(email(config), history)?)),
+        #[cfg(not(feature = "sns"))]
+        NotifierConfig::Sns(_) => Err(ServiceError::NotBuilt("sns")),
+        #[cfg(feature = "sns")]
+        NotifierConfig::Sns(config) => Ok(Arc::new(Sns::new(sns(name, config)).await)),
+    }
+}
+
+#[cfg(feature = "webhook")]
+fn webhook(name: &str, config: WebhookConfig) -> Result<WebhookOptions, ServiceError> {
+    let exposed = |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned());
+    let key = exposed(config.key).unwrap_or_default();
+    let template = |what: &str, text: &str| {
+        let named = |why| ServiceError::Template { name: name.to_owned(), what: what.to_owned(), why };
+        Template::parse(text).map_err(named)
+    };
+    let mut headers: Vec<(String, String)> =
+        config.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
+    let format = match config.format.as_str() {
+        "cloudevents" => WebhookFormat::CloudEvents,
+        "slack" => WebhookFormat::Slack,
+        "teams" => WebhookFormat::Teams,
+        "pagerduty" => WebhookFormat::PagerDuty { routing_key: key },
+        "opsgenie" => WebhookFormat::Opsgenie { key },
+        "alertmanager" => WebhookFormat::Alertmanager,
+        "template" => WebhookFormat::Template(Box::new(WebhookTemplates {
+            body: template("body", config.body.as_deref().unwrap_or_default())?,
+            url: template("url", config.url.expose())?,
+            headers: std::mem::take(&mut headers)
+                .into_iter()
+                .map(|(name, value)| Ok((name, template("headers", &value)?)))
+                .collect::<Result<_, ServiceError>>()?,
+        })),
+        _ => WebhookFormat::Tidewatch,
+    };
+    Ok(WebhookOptions {
+        url: config.url.expose().to_owned(),
+        format,
+        secret: exposed(config.secret),
+        timeout: config.timeout,
+        headers,
+        client_certificate: exposed(config.client_certificate),
+        ca: exposed(config.ca),
+        link: config.link,
+    })
+}
+
+#[cfg(feature = "email")]
+fn email(config: EmailConfig) -> EmailOptions {
+    EmailOptions {
+        host: config.host,
+        port: config.port,
+        security: match config.tls {
+            EmailTls::Starttls => EmailSecurity::Starttls,
+            EmailTls::Implicit => EmailSecurity::Implicit,
+            EmailTls::None => EmailSecurity::None,
+        },
+        login: config.login.map(|(name, password)| (name, password.expose().to_owned())),
+        from: config.from,
+        to: config.to,
+        timeout: config.timeout,
+        ca: config.ca.map(|ca| ca.expose().to_owned()),
+        link: config.link,
+    }
+}
+
+#[cfg(feature = "sns")]
+fn sns(name: &str, config: SnsConfig) -> SnsOptions {
+    SnsOptions {
+        name: name.to_owned(),
+        topic_arn: config.topic_arn,
+        format: match config.format.as_str() {
+            "lookout" => SnsFormat::Lookout,
+            "text" => SnsFormat::Text,
+            "sms" => SnsFormat::Sms,
+            _ => SnsFormat::Tidewatch,
+        },
+        endpoint: config.endpoint,
+        timeout: config.timeout,
+        link: config.link,
     }
 }
 

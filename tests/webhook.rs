@@ -378,6 +378,8 @@ async fn an_alert_arrives_as_documented_and_its_signature_holds() {
     assert_eq!(
         body,
         json!({
+            "schema": "tidewatch.alert.v1",
+            "held_back": 0,
             "id": "shop-3:0:1:opened:hook",
             "kind": "opened",
             "at": "2026-03-01T00:01:30.25Z",
@@ -402,6 +404,18 @@ async fn without_a_secret_nothing_is_signed() {
     post.store(vec![opened("shop-1")]).await;
     post.until_all_are("sent").await;
     assert_eq!(receiver.requests()[0].header("X-Tidewatch-Signature"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_that_was_given_up_can_be_sent_again_under_its_id() {
+    let receiver = Receiver::new([Reply::Status(400)]);
+    let post = Post::start(webhook(receiver.listen().await), POLICY);
+    post.store(vec![opened("shop-1")]).await;
+    post.until_all_are("given_up").await;
+    assert!(!post.store.resend("shop-9:0:1:opened:hook", START).unwrap(), "there is no such alert");
+    assert!(post.store.resend("shop-1:0:1:opened:hook", START).unwrap());
+    post.until_all_are("sent").await;
+    assert_eq!(ids(&receiver.requests()), ["shop-1:0:1:opened:hook"; 2]);
 }
 
 // --- what is tried again ---

@@ -1,10 +1,15 @@
 //! Who is told what: alert rules, and the rows they make of an incident's life.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use tidewatch_detectors::log10_rate_of_severity;
+use tidewatch_detectors::{Side, log10_rate_of_severity};
 
-use super::Incident;
+use super::{
+    Conditions, DigestEntry, Impact, Incident, IncidentKind, MonitorFacts, Pacing, RuleEvent, SeverityTrack,
+    rules::{Pace, Verdict},
+};
 
 /// From which rarity on a rule speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,6 +80,17 @@ pub struct AlertRule {
     pub threshold: Threshold,
     /// Names of the notifiers it speaks to.
     pub to: Vec<String>,
+    /// What an incident must be like.
+    pub conditions: Conditions,
+    /// How often people want to hear.
+    pub pacing: Pacing,
+}
+
+impl AlertRule {
+    /// A rule that tells everything from `threshold` on, at once.
+    pub fn new(threshold: Threshold, to: Vec<String>) -> Self {
+        Self { threshold, to, conditions: Conditions::default(), pacing: Pacing::default() }
+    }
 }
 
 /// What an alert tells.
@@ -87,6 +103,10 @@ pub enum AlertKind {
     Escalated,
     /// It is over.
     Closed,
+    /// The rule's cap is reached: further alerts are held back.
+    Suppressed,
+    /// Everything of an hour or a day in one message.
+    Digest,
 }
 
 impl AlertKind {
@@ -96,6 +116,8 @@ impl AlertKind {
             Self::Opened => "opened",
             Self::Escalated => "escalated",
             Self::Closed => "closed",
+            Self::Suppressed => "suppressed",
+            Self::Digest => "digest",
         }
     }
 }
@@ -112,8 +134,46 @@ pub struct Alert {
     pub kind: AlertKind,
     /// Event time of the window that caused it, milliseconds since the Unix epoch.
     pub at_millis: i64,
-    /// The incident as it stood.
+    /// The incident as it stood; of a digest the last one.
     pub incident: Incident,
+    /// How many incidents the rule's cap held back since it last spoke.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held_back: u64,
+    /// What a digest holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub digest: Vec<DigestEntry>,
+}
+
+impl Alert {
+    /// An alert that tells nothing real, for trying a notifier.
+    pub fn example(notifier: &str, at_millis: i64) -> Self {
+        let opened_millis = at_millis - 600_000;
+        let mut incident =
+            Incident::open("test-1".to_owned(), IncidentKind::Deviation, "test", opened_millis);
+        incident.until_millis = at_millis;
+        incident.severity = SeverityTrack::starting(75.0);
+        "orders".clone_into(&mut incident.measure);
+        incident.side = Some(Side::Drop);
+        incident.slice = BTreeMap::from([("country".to_owned(), "DE".to_owned())]);
+        (incident.expected, incident.actual) = (100.0, 62.0);
+        let unit = "orders".to_owned();
+        incident.impact = Some(Impact { value: -38.0, lower: -50.0, upper: -26.0, unit });
+        "This is a test: orders 38 % below expected in country DE".clone_into(&mut incident.summary);
+        Self {
+            id: format!("test-1:0:1:opened:{notifier}:{at_millis}"),
+            notifier: notifier.to_owned(),
+            kind: AlertKind::Opened,
+            at_millis,
+            incident,
+            held_back: 0,
+            digest: Vec::new(),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How far a rule has told of an incident: the peak severity it last spoke of and how often.
@@ -123,38 +183,157 @@ pub(super) struct Told {
     times: u32,
 }
 
+/// In which of its last windows an incident concerned a rule; the lowest bit is the newest window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Lasting {
+    windows: u64,
+    end_millis: i64,
+}
+
+impl Lasting {
+    fn note(&mut self, end_millis: i64, interval_millis: i64) {
+        let passed = (end_millis - self.end_millis) / interval_millis.max(1);
+        let older =
+            u32::try_from(passed).ok().and_then(|passed| self.windows.checked_shl(passed)).unwrap_or(0);
+        *self = Self { windows: older | 1, end_millis };
+    }
+}
+
 /// A rise of the peak by more than this since the last alert is told again.
 const ESCALATION_STEP: f64 = 5.0;
 
-/// Adds the alerts that `incident` causes under `rules` at this moment, and remembers them in it.
+/// The moment at which rules are asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment<'m> {
+    /// The monitor and its rules.
+    pub(super) facts: &'m MonitorFacts,
+    /// Series that a false alarm may come from.
+    pub(super) num_series: usize,
+    /// Event time.
+    pub(super) at_millis: i64,
+    /// The window's length.
+    pub(super) interval_millis: i64,
+}
+
+/// Adds the alerts that `incident` causes at this moment, and remembers them in it and in `paces`.
 pub(super) fn tell(
     incident: &mut Incident,
-    rules: &[AlertRule],
-    num_series: usize,
+    paces: &mut BTreeMap<usize, Pace>,
+    moment: Moment<'_>,
+    alerts: &mut Vec<Alert>,
+) {
+    for (index, rule) in moment.facts.rules.iter().enumerate() {
+        if let Some(kind) = wanted(incident, index, rule, moment) {
+            let pace = paces.entry(index).or_default();
+            speak(incident, (index, rule), kind, pace, moment, alerts);
+        }
+    }
+}
+
+/// What the rule would tell now, were it not for its pacing.
+fn wanted(incident: &mut Incident, index: usize, rule: &AlertRule, moment: Moment<'_>) -> Option<AlertKind> {
+    let conditions = &rule.conditions;
+    let told = incident.told.get(&index).copied();
+    if incident.is_closed() {
+        return told.map(|_| AlertKind::Closed);
+    }
+    if !rule.threshold.concerns(conditions.rate(incident), moment.num_series) {
+        return None;
+    }
+    if conditions.duration.is_some() && incident.kind != IncidentKind::NoData {
+        let lasting = incident.lasting.entry(index).or_default();
+        lasting.note(moment.at_millis, moment.interval_millis);
+        if !conditions.lasted(lasting.windows) {
+            return None;
+        }
+    }
+    if !conditions.speaks_at(moment.at_millis, &moment.facts.zone) {
+        return None;
+    }
+    match told {
+        None => Some(AlertKind::Opened),
+        Some(told) => {
+            (incident.severity.peak > told.severity + ESCALATION_STEP).then_some(AlertKind::Escalated)
+        }
+    }
+}
+
+fn speak(
+    incident: &mut Incident,
+    (index, rule): (usize, &AlertRule),
+    kind: AlertKind,
+    pace: &mut Pace,
+    moment: Moment<'_>,
+    alerts: &mut Vec<Alert>,
+) {
+    let silent = !rule.conditions.wants(event_of(incident, kind));
+    let verdict = match kind {
+        AlertKind::Closed => Verdict::Tell { held_back: 0 },
+        // Remembered as told, so that later events of the incident are.
+        _ if silent || rule.pacing.digest.is_some() => Verdict::Tell { held_back: 0 },
+        _ => pace.judge(rule.pacing, &incident.id, moment.at_millis),
+    };
+    let (kind, held_back) = match verdict {
+        Verdict::Hold => return,
+        Verdict::Notice { held_back } => (AlertKind::Suppressed, held_back),
+        Verdict::Tell { held_back } => {
+            let times = incident.told.get(&index).map_or(0, |told| told.times) + 1;
+            incident.told.insert(index, Told { severity: incident.severity.peak, times });
+            (kind, held_back)
+        }
+    };
+    if silent {
+        return;
+    }
+    if let Some(every) = rule.pacing.digest {
+        let due_millis = every.next_after(moment.at_millis, &moment.facts.zone);
+        pace.collect(due_millis, incident, kind, moment.at_millis);
+        return;
+    }
+    let about = match kind {
+        AlertKind::Suppressed => format!("{}:{index}:{}", incident.id, moment.at_millis),
+        _ => format!("{}:{index}:{}", incident.id, incident.told.get(&index).map_or(0, |told| told.times)),
+    };
+    for notifier in &rule.to {
+        alerts.push(Alert {
+            id: format!("{about}:{}:{notifier}", kind.as_str()),
+            notifier: notifier.clone(),
+            kind,
+            at_millis: moment.at_millis,
+            incident: incident.clone(),
+            held_back,
+            digest: Vec::new(),
+        });
+    }
+}
+
+fn event_of(incident: &Incident, kind: AlertKind) -> RuleEvent {
+    match (incident.kind, kind) {
+        (IncidentKind::NoData, AlertKind::Opened) => RuleEvent::NoData,
+        (_, AlertKind::Closed) => RuleEvent::Closed,
+        (_, AlertKind::Escalated) => RuleEvent::Escalated,
+        _ => RuleEvent::Opened,
+    }
+}
+
+/// Sends the digests whose hour or day is over.
+pub(super) fn flush_digests(
+    facts: &MonitorFacts,
+    paces: &mut BTreeMap<usize, Pace>,
     at_millis: i64,
     alerts: &mut Vec<Alert>,
 ) {
-    for (index, rule) in rules.iter().enumerate() {
-        let told = incident.told.get(&index).copied();
-        let kind = match told {
-            _ if incident.is_closed() => told.map(|_| AlertKind::Closed),
-            None => rule.threshold.passes(incident.page_log10_rate, num_series).then_some(AlertKind::Opened),
-            Some(told) if incident.severity.peak > told.severity + ESCALATION_STEP => {
-                Some(AlertKind::Escalated)
-            }
-            Some(_) => None,
-        };
-        let Some(kind) = kind else { continue };
-        let times = told.map_or(0, |told| told.times) + 1;
-        incident.told.insert(index, Told { severity: incident.severity.peak, times });
+    for (index, rule) in facts.rules.iter().enumerate() {
+        let Some(digest) = paces.get_mut(&index).and_then(|pace| pace.due(at_millis)) else { continue };
         for notifier in &rule.to {
-            let id = format!("{}:{index}:{times}:{}:{notifier}", incident.id, kind.as_str());
             alerts.push(Alert {
-                id,
+                id: format!("{}:{index}:{}:digest:{notifier}", facts.monitor, digest.due_millis),
                 notifier: notifier.clone(),
-                kind,
-                at_millis,
-                incident: incident.clone(),
+                kind: AlertKind::Digest,
+                at_millis: digest.due_millis,
+                incident: digest.incident.clone(),
+                held_back: digest.more,
+                digest: digest.entries.clone(),
             });
         }
     }
@@ -166,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_budget_is_shared_by_series_and_says_where_evidence_ends() {
-        let rule = |threshold| AlertRule { threshold, to: Vec::new() };
+        let rule = |threshold| AlertRule::new(threshold, Vec::new());
         let budget = Threshold::Budget { per_week: 1.0 };
         assert_eq!(budget.measured_up_to(), Some(100));
         assert!(budget.passes(-2.0, 100) && !budget.passes(-1.9, 100) && budget.passes(-1.9, 50));

@@ -8,13 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Alert, Anomaly, Incident, IncidentKind, MonitorFacts, SeverityTrack, WindowView, alert, words};
+use super::{
+    Alert, Anomaly, Incident, IncidentKind, MonitorFacts, SeverityTrack, WindowView,
+    alert::{self, Moment},
+    rules::Pace,
+    words,
+};
 
 /// The open incidents of a monitor and the number of the next one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IncidentBook {
     open: BTreeMap<IncidentKind, OpenIncident>,
     num_opened: u64,
+    /// What each rule remembers.
+    paces: BTreeMap<usize, Pace>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +55,7 @@ impl IncidentBook {
     pub fn update(&mut self, view: &WindowView<'_>, changed: &[Anomaly], closed: &[Anomaly]) -> Updates {
         let (page, minor): (Vec<_>, Vec<_>) = changed.iter().partition(|anomaly| anomaly.is_page());
         let mut updates = Updates::default();
+        alert::flush_digests(view.facts, &mut self.paces, view.end_millis, &mut updates.alerts);
         for (kind, joining) in [(IncidentKind::Deviation, page), (IncidentKind::Minor, minor)] {
             if !joining.is_empty() {
                 self.join(kind, view, &joining);
@@ -68,14 +76,13 @@ impl IncidentBook {
                 continue;
             }
             if kind == IncidentKind::Deviation {
-                let rules = &view.facts.rules;
-                alert::tell(
-                    &mut open.incident,
-                    rules,
-                    view.num_judged(),
-                    view.end_millis,
-                    &mut updates.alerts,
-                );
+                let moment = Moment {
+                    facts: view.facts,
+                    num_series: view.num_judged(),
+                    at_millis: view.end_millis,
+                    interval_millis: view.end_millis - view.start_millis,
+                };
+                alert::tell(&mut open.incident, &mut self.paces, moment, &mut updates.alerts);
             }
             updates.incidents.push(open.incident.clone());
         }
@@ -102,7 +109,8 @@ impl IncidentBook {
         incident.until_millis = at_millis;
         let since = words::local_time(since_millis, &facts.zone);
         incident.summary = format!("No data for {} since {since}: {why}", facts.monitor);
-        alert::tell(&mut incident, &facts.rules, 1, at_millis, &mut updates.alerts);
+        let moment = Moment { facts, num_series: 1, at_millis, interval_millis: 1 };
+        alert::tell(&mut incident, &mut self.paces, moment, &mut updates.alerts);
         updates.incidents.push(incident.clone());
         let open = OpenIncident { incident, active: BTreeSet::new(), seen: BTreeSet::new() };
         self.open.insert(IncidentKind::NoData, open);
@@ -115,7 +123,8 @@ impl IncidentBook {
         if let Some(mut open) = self.open.remove(&IncidentKind::NoData) {
             open.incident.until_millis = at_millis;
             open.incident.close();
-            alert::tell(&mut open.incident, &facts.rules, 1, at_millis, &mut updates.alerts);
+            let moment = Moment { facts, num_series: 1, at_millis, interval_millis: 1 };
+            alert::tell(&mut open.incident, &mut self.paces, moment, &mut updates.alerts);
             updates.incidents.push(open.incident);
         }
         updates
@@ -148,7 +157,7 @@ mod tests {
     use super::*;
     use crate::{
         anomaly::{
-            AlertKind, AlertRule, AnomalyTracker, Reading, Threshold,
+            AlertKind, AlertRule, AnomalyTracker, Conditions, Reading, Threshold,
             merge::tests::{facts, reading},
         },
         window::SliceKey,
@@ -165,7 +174,7 @@ mod tests {
         fn new() -> Self {
             let mut facts = facts(&["orders"]);
             let threshold = Threshold::Severity(70.0);
-            facts.rules = vec![AlertRule { threshold, to: vec!["mail".to_owned()] }];
+            facts.rules = vec![AlertRule::new(threshold, vec!["mail".to_owned()])];
             Self { facts, tracker: AnomalyTracker::default(), book: IncidentBook::default(), window: 0 }
         }
 
@@ -227,6 +236,61 @@ mod tests {
         }
         let closed = bench.calm();
         assert_eq!((closed.incidents.len(), closed.alerts.len()), (1, 0));
+    }
+
+    fn drop_in_germany(severity: f64) -> [Option<Reading>; 3] {
+        [reading(100.0, 60.0, severity), reading(60.0, 20.0, severity + 2.0), reading(40.0, 40.0, 5.0)]
+    }
+
+    #[test]
+    fn conditions_on_slice_and_duration_hold_an_alert_back_until_they_are_met() {
+        let mut bench = Bench::new();
+        let duration = Some(crate::anomaly::MinDuration { n: 2, m: 3 });
+        let elsewhere = BTreeMap::from([("country".to_owned(), vec!["FR".to_owned()])]);
+        let here = BTreeMap::from([("country".to_owned(), vec!["DE".to_owned(), "AT".to_owned()])]);
+        let mut other = bench.facts.rules[0].clone();
+        other.conditions.slices = elsewhere;
+        bench.facts.rules[0].conditions = Conditions { slices: here, duration, ..Conditions::default() };
+        bench.facts.rules.push(other);
+        assert!(bench.window(drop_in_germany(75.0)).alerts.is_empty(), "one window is not two");
+        let told = bench.window(drop_in_germany(75.0)).alerts;
+        assert_eq!(told.len(), 1, "nobody who asked for France");
+        assert_eq!((told[0].id.as_str(), told[0].kind), ("shop-1:0:1:opened:mail", AlertKind::Opened));
+    }
+
+    #[test]
+    fn a_mute_delays_and_a_digest_gathers() {
+        let mut bench = Bench::new();
+        bench.facts.rules[0].conditions.mutes = vec![(0, 120_000)];
+        assert!(bench.window(drop_in_germany(75.0)).alerts.is_empty(), "muted");
+        let told = bench.window(drop_in_germany(75.0)).alerts;
+        assert_eq!(told[0].kind, AlertKind::Opened, "told when the mute is over and it still goes on");
+
+        let mut bench = Bench::new();
+        bench.facts.rules[0].pacing.digest = Some(crate::anomaly::DigestEvery::Hour);
+        let mut told = bench.window(drop_in_germany(75.0)).alerts;
+        for _ in 0..60 {
+            // A restart in between changes nothing.
+            let saved = serde_json::to_string(&bench.book).unwrap();
+            bench.book = serde_json::from_str(&saved).unwrap();
+            told.extend(bench.calm().alerts);
+        }
+        assert_eq!(told.len(), 1);
+        let kinds: Vec<_> = told[0].digest.iter().map(|entry| entry.kind).collect();
+        assert_eq!(kinds, [AlertKind::Opened, AlertKind::Closed]);
+        assert_eq!(told[0].id, "shop:0:3600000:digest:mail");
+    }
+
+    #[test]
+    fn events_that_nobody_wants_are_not_told() {
+        let mut bench = Bench::new();
+        bench.facts.rules[0].conditions.events = Some(vec![crate::anomaly::RuleEvent::Closed]);
+        let mut told = bench.window(drop_in_germany(75.0)).alerts;
+        for _ in 0..3 {
+            told.extend(bench.calm().alerts);
+        }
+        let kinds: Vec<_> = told.iter().map(|alert| alert.kind).collect();
+        assert_eq!(kinds, [AlertKind::Closed]);
     }
 
     #[test]

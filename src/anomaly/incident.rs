@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tidewatch_detectors::Side;
 
-use super::{Anomaly, MonitorFacts, SeverityTrack, WindowView, alert::Told, explain, words};
+use super::{
+    Anomaly, MonitorFacts, SeverityTrack, WindowView,
+    alert::{Lasting, Told},
+    explain, words,
+};
 
 /// What kind of trouble an incident is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -97,6 +101,8 @@ pub struct Incident {
     /// How many series took part.
     pub num_members: usize,
     pub(super) told: BTreeMap<usize, Told>,
+    #[serde(default)]
+    pub(super) lasting: BTreeMap<usize, Lasting>,
 }
 
 /// An incident over thousands of series keeps this many of them by name.
@@ -145,6 +151,7 @@ impl Incident {
             members: Vec::new(),
             num_members: 0,
             told: BTreeMap::new(),
+            lasting: BTreeMap::new(),
         }
     }
 

@@ -8,6 +8,7 @@ mod book;
 mod explain;
 mod incident;
 mod merge;
+mod rules;
 mod view;
 mod wire;
 mod words;
@@ -17,5 +18,10 @@ pub use book::{IncidentBook, Updates};
 pub use explain::Explanation;
 pub use incident::{Impact, Incident, IncidentKind, IncidentState, MEMBERS_KEPT, Member};
 pub use merge::{Anomaly, AnomalyTracker, MINOR_RECORDED_FROM, PAGE_RECORDED_FROM, SeverityTrack};
+pub use rules::{
+    Conditions, DIGEST_ENTRIES_MAX, DURATION_WINDOWS_MAX, DigestEntry, DigestEvery, MinDuration, Pacing,
+    RuleEvent, Schedule,
+};
 pub use view::{MeasureFacts, MonitorFacts, Reading, WindowView};
 pub use wire::{ImpactWire, IncidentWire, MemberWire, SeverityWire, rfc3339};
+pub use words::number;

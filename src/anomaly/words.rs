@@ -3,7 +3,7 @@
 use jiff::{Timestamp, tz::TimeZone};
 
 /// Writes a number with at most `digits` significant digits and thousands separators.
-pub(super) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let size = value.abs();
     let decimals = match size {
         _ if size >= 100.0 || size == size.trunc() => 0,

@@ -86,8 +86,17 @@ async fn check_online(config: Config) -> usize {
         tell(what, check_source(source).await);
     }
     for (name, notifier) in &config.notifiers {
-        let NotifierConfig::Webhook { url, .. } = notifier;
-        tell(format!("notifier {name}"), connect(url.expose()).await);
+        let outcome = match notifier {
+            NotifierConfig::Webhook(webhook) => connect(webhook.url.expose()).await,
+            NotifierConfig::Email(email) => {
+                connect(&format!("smtp://{}:{}", email.host, email.port.unwrap_or(587))).await
+            }
+            NotifierConfig::Sns(sns) => match &sns.endpoint {
+                Some(endpoint) => connect(endpoint).await,
+                None => Ok("not tried; see `tidewatch notify test`".to_owned()),
+            },
+        };
+        tell(format!("notifier {name}"), outcome);
     }
     failures
 }

@@ -1,5 +1,6 @@
 //! Floor 7: the commands. Each is a file; this one lists them.
 
+mod alerts;
 mod backtest;
 mod calendar;
 mod calibrate;
@@ -7,6 +8,7 @@ mod check;
 mod demo;
 mod export;
 mod judge;
+mod notify;
 mod open;
 mod output;
 mod run;
@@ -53,6 +55,10 @@ enum Command {
     Export(export::ExportArguments),
     /// Write the events of a simulated shop, with known faults, to a folder
     Simulate(simulate::SimulateArguments),
+    /// Try a notifier
+    Notify(notify::NotifyArguments),
+    /// List alerts and send them again
+    Alerts(alerts::AlertsArguments),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -83,6 +89,8 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Calendar(arguments) => calendar::calendar(&arguments),
         Command::Export(arguments) => export::export(arguments).await,
         Command::Simulate(arguments) => simulate::simulate(&arguments),
+        Command::Notify(arguments) => notify::notify(arguments).await,
+        Command::Alerts(arguments) => alerts::alerts(arguments),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "tidewatch", &mut text);

@@ -1,15 +1,15 @@
 //! Checks a whole configuration, section by section.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use jiff::Timestamp;
 use tidewatch_datasets::shop::{FaultPlan, ShopConfig};
 
 use super::{
-    Config, Environment, NotifierConfig, Problem, ServerConfig, SourceConfig, SourceKind, StoreConfig, kafka,
-    monitor,
-    units::{duration_millis, size_bytes},
-    written::{WrittenConfig, WrittenMonitor, WrittenNotifier, WrittenServer, WrittenSource, WrittenStore},
+    Config, Environment, Problem, ServerConfig, SourceConfig, SourceKind, StoreConfig, kafka, monitor,
+    notifier,
+    units::size_bytes,
+    written::{WrittenConfig, WrittenMonitor, WrittenServer, WrittenSource, WrittenStore},
 };
 use crate::{
     pipeline::MonitorSpec,
@@ -35,8 +35,10 @@ pub(super) fn check(written: &WrittenConfig, environment: &Environment) -> Resul
     let server = problems.take(server(&written.server, environment));
     let store = problems.take(store(&written.store, environment));
     let mut notifiers = BTreeMap::new();
-    for (name, notifier) in &written.notifiers {
-        if let Some(checked) = problems.take(self::notifier(name, notifier, environment)) {
+    for (name, written) in &written.notifiers {
+        let path = format!("notifiers.{name}");
+        let checked = check_name(&path, name).and_then(|()| notifier::check(&path, written, environment));
+        if let Some(checked) = problems.take(checked) {
             notifiers.insert(name.clone(), checked);
         }
     }
@@ -124,32 +126,6 @@ fn store(written: &WrittenStore, environment: &Environment) -> Result<StoreConfi
         }
     };
     Ok(StoreConfig { path: path.into(), durability })
-}
-
-fn notifier(
-    name: &str,
-    written: &WrittenNotifier,
-    environment: &Environment,
-) -> Result<NotifierConfig, Problem> {
-    let path = format!("notifiers.{name}");
-    check_name(&path, name)?;
-    match written {
-        WrittenNotifier::Webhook { url, secret, timeout, format } => {
-            if let Some(other) = format.as_deref().filter(|format| *format != "tidewatch") {
-                return Err(Problem::new(format!("{path}.format"), format!("`{other}`; expected tidewatch")));
-            }
-            let url = environment.secret(&format!("{path}.url"), url)?;
-            if !url.expose().starts_with("http://") && !url.expose().starts_with("https://") {
-                return Err(Problem::new(format!("{path}.url"), "expected http:// or https://"));
-            }
-            let secret = match secret {
-                Some(secret) => Some(environment.secret(&format!("{path}.secret"), secret)?),
-                None => None,
-            };
-            let millis = duration_millis(&format!("{path}.timeout"), timeout.as_deref().unwrap_or("10s"))?;
-            Ok(NotifierConfig::Webhook { url, secret, timeout: Duration::from_millis(millis as u64) })
-        }
-    }
 }
 
 fn source(

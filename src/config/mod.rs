@@ -10,6 +10,8 @@ mod detector;
 mod kafka;
 mod measure;
 mod monitor;
+mod notifier;
+mod rules;
 mod secrets;
 mod units;
 mod written;
@@ -25,6 +27,9 @@ use crate::{
     store::Durability,
 };
 
+pub use notifier::{
+    EmailConfig, EmailTls, NotifierConfig, SNS_FORMATS, SnsConfig, WEBHOOK_FORMATS, WebhookConfig,
+};
 pub use secrets::{Environment, Secret};
 
 /// The example that `tidewatch config example` prints; a test keeps it valid.
@@ -106,20 +111,6 @@ impl SourceKind {
             Self::Simulated(_) => "simulated",
         }
     }
-}
-
-/// One notifier.
-#[derive(Debug)]
-pub enum NotifierConfig {
-    /// HTTP POST.
-    Webhook {
-        /// Where to.
-        url: Secret,
-        /// Signs each message, if set.
-        secret: Option<Secret>,
-        /// For one attempt.
-        timeout: Duration,
-    },
 }
 
 /// Something wrong in a configuration.
@@ -254,5 +245,40 @@ mod tests {
             + "\n[notifiers.hook]\nkind = \"webhook\"\nurl = \"ftp://x\"\n";
         let all = problems(&text);
         assert!(all.contains("`monitors.shop.interval`") && all.contains("`notifiers.hook.url`"), "{all}");
+    }
+
+    #[test]
+    fn rules_and_notifiers_are_checked() {
+        let rule = |keys: &str| {
+            format!(
+                "{SHOP}\n[[monitors.shop.alerts]]\nto = [\"mail\"]\n{keys}\n[notifiers.mail]\nkind = \"email\"\n\
+                 host = \"mail.example.com\"\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\n"
+            )
+        };
+        let good = rule(
+            "measures = [\"views\"]\ndirection = \"drop\"\nmin_duration = \"2 of 3\"\nmax_per_hour = 5\n\
+             cool_down = \"10m\"\nevents = [\"opened\", \"no_data\"]\n\
+             schedule = { days = [\"mon\", \"fri\"], from = \"08:00\", to = \"24:00\" }\n\
+             mute = [[\"2026-03-01T00:00:00Z\", \"2026-03-02T00:00:00Z\"]]",
+        );
+        let config = Config::parse(&good, &Environment::default()).unwrap();
+        let rule_read = &config.sources[0].monitors[0].facts.rules[0];
+        assert_eq!((rule_read.pacing.per_hour, rule_read.pacing.cool_down_millis), (Some(5), 600_000));
+        for (keys, complaint) in [
+            ("measures = [\"sales\"]", "alerts[0].measures`: `sales` is no measure of this monitor"),
+            ("slices = { country = [\"DE\"] }", "alerts[0].slices`: `country` is no dimension"),
+            ("min_duration = \"5 of 3\"", "alerts[0].min_duration`"),
+            ("direction = \"up\"", "alerts[0].direction`"),
+            ("max_per_hour = 0", "alerts[0].max_per_hour`"),
+            ("schedule = { days = [\"monday\"] }", "alerts[0].schedule.days`: `monday`"),
+            ("digest = \"day\"\ncool_down = \"5m\"", "alerts[0].digest`"),
+        ] {
+            let all = problems(&rule(keys));
+            assert!(all.contains(complaint), "{keys}: {all}");
+        }
+        let open = rule("").replace("from =", "tls = \"none\"\nusername = \"u\"\npassword = \"p\"\nfrom =");
+        assert!(problems(&open).contains("`notifiers.mail.tls`: none would send the password"));
+        let bad = format!("{SHOP}\n[notifiers.topic]\nkind = \"sns\"\ntopic_arn = \"shop\"\n");
+        assert!(problems(&bad).contains("expected arn:aws:sns:REGION:ACCOUNT:TOPIC"));
     }
 }

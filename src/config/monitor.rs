@@ -10,11 +10,12 @@ use super::{
     detector::{self, Judged},
     measure,
     measure::CheckedMeasure,
+    rules::rules,
     units::{budget_per_week, duration_millis},
-    written::{WrittenAlertRule, WrittenDetector, WrittenMonitor, WrittenZones},
+    written::{WrittenDetector, WrittenMonitor, WrittenZones},
 };
 use crate::{
-    anomaly::{AlertRule, MeasureFacts, MonitorFacts, Threshold},
+    anomaly::{MeasureFacts, MonitorFacts, Threshold},
     pipeline::{Judging, MonitorSpec, RelationSpec, SliceZones},
     record::{FieldPaths, Mapping, TimestampFormat},
     window::{AggregateKind, Measure, MeasureKind, WindowGrid, WindowSpec, WindowWidth},
@@ -72,7 +73,7 @@ pub(super) fn check(
         measures: measures.iter().map(facts).chain(relations.iter().map(relation_facts)).collect(),
         zone: zone.clone(),
         calm_windows: 3.max((CALM_SECONDS / width.seconds()) as u32),
-        rules: rules(name, &written.alerts, threshold, notifiers)?,
+        rules: rules(name, written, threshold, notifiers)?,
     };
     let max_series = written.max_series.unwrap_or(100_000);
     if max_series == 0 {
@@ -263,7 +264,12 @@ fn threshold(path: &str, written: &WrittenDetector) -> Result<Threshold, Problem
         .map(|threshold| threshold.unwrap_or(Threshold::Severity(70.0)))
 }
 
-fn either(path: &str, severity: Option<f64>, budget: Option<&str>) -> Result<Option<Threshold>, Problem> {
+/// A threshold from whichever of the two keys is there.
+pub(super) fn either(
+    path: &str,
+    severity: Option<f64>,
+    budget: Option<&str>,
+) -> Result<Option<Threshold>, Problem> {
     match (severity, budget) {
         (Some(_), Some(_)) => Err(Problem::new(path, "has both severity and budget; choose one")),
         (Some(severity), None) if (0.0..=100.0).contains(&severity) => {
@@ -278,28 +284,4 @@ fn either(path: &str, severity: Option<f64>, budget: Option<&str>) -> Result<Opt
         }
         (None, None) => Ok(None),
     }
-}
-
-fn rules(
-    name: &str,
-    written: &[WrittenAlertRule],
-    default: Threshold,
-    notifiers: &[&str],
-) -> Result<Vec<AlertRule>, Problem> {
-    written
-        .iter()
-        .enumerate()
-        .map(|(index, rule)| {
-            let path = format!("monitors.{name}.alerts[{index}]");
-            if let Some(unknown) = rule.to.iter().find(|to| !notifiers.contains(&to.as_str())) {
-                let known = notifiers.join(", ");
-                return Err(Problem::new(
-                    format!("{path}.to"),
-                    format!("`{unknown}` is no configured notifier; there are: {known}"),
-                ));
-            }
-            let threshold = either(&path, rule.severity, rule.budget.as_deref())?.unwrap_or(default);
-            Ok(AlertRule { threshold, to: rule.to.clone() })
-        })
-        .collect()
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::anomaly::{DigestEvery, RuleEvent};
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenConfig {
@@ -216,16 +218,85 @@ pub(super) struct WrittenAlertRule {
     pub(super) severity: Option<f64>,
     pub(super) budget: Option<String>,
     pub(super) to: Vec<String>,
+    #[serde(default)]
+    pub(super) measures: Vec<String>,
+    /// Dimension = one value or several.
+    #[serde(default)]
+    pub(super) slices: BTreeMap<String, Vec<String>>,
+    pub(super) direction: Option<String>,
+    pub(super) min_impact: Option<f64>,
+    /// `3 of 5`: windows.
+    pub(super) min_duration: Option<String>,
+    pub(super) schedule: Option<WrittenSchedule>,
+    /// Pairs of instants.
+    #[serde(default)]
+    pub(super) mute: Vec<[String; 2]>,
+    pub(super) events: Option<Vec<RuleEvent>>,
+    pub(super) cool_down: Option<String>,
+    pub(super) max_per_hour: Option<u32>,
+    pub(super) digest: Option<DigestEvery>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenSchedule {
+    pub(super) days: Option<Vec<String>>,
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum WrittenNotifier {
-    Webhook {
-        url: String,
-        secret: Option<String>,
-        timeout: Option<String>,
-        /// Only `tidewatch` for now.
-        format: Option<String>,
-    },
+    Webhook(WrittenWebhook),
+    Email(WrittenEmail),
+    Sns(WrittenSns),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenWebhook {
+    pub(super) url: String,
+    pub(super) secret: Option<String>,
+    pub(super) timeout: Option<String>,
+    /// `tidewatch` unless said otherwise.
+    pub(super) format: Option<String>,
+    /// PagerDuty's routing key, Opsgenie's API key.
+    pub(super) key: Option<String>,
+    /// Of `template`.
+    pub(super) body: Option<String>,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
+    /// Certificate and key in PEM.
+    pub(super) client_certificate: Option<String>,
+    /// PEM of a private certificate authority.
+    pub(super) ca: Option<String>,
+    pub(super) link: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenEmail {
+    pub(super) host: String,
+    pub(super) port: Option<u16>,
+    /// `starttls`, `implicit` or `none`.
+    pub(super) tls: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) from: String,
+    pub(super) to: Vec<String>,
+    pub(super) timeout: Option<String>,
+    pub(super) ca: Option<String>,
+    pub(super) link: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenSns {
+    pub(super) topic_arn: String,
+    /// `tidewatch`, `lookout`, `text` or `sms`.
+    pub(super) format: Option<String>,
+    pub(super) endpoint: Option<String>,
+    pub(super) timeout: Option<String>,
+    pub(super) link: Option<String>,
 }

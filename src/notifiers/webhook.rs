@@ -1,4 +1,4 @@
-//! Alerts as HTTP POST requests with a JSON body.
+//! Alerts as HTTP POST requests, in one of the shapes of `formats` or after a template.
 //!
 //! Headers of each request:
 //!
@@ -17,12 +17,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{Timestamp, fmt::rfc2822};
-use reqwest::{Client, Response, StatusCode, header};
-use serde::Serialize;
+use reqwest::{
+    Client, Response, StatusCode,
+    header::{self, HeaderMap, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue},
+};
 use sha2::Sha256;
 
+use super::{formats, render::AlertWire, template::Template};
 use crate::{
-    anomaly::{Alert, AlertKind, IncidentWire, rfc3339},
+    anomaly::Alert,
     pipeline::{Notifier, NotifyError},
 };
 
@@ -32,11 +35,83 @@ const ANSWER_KEPT_BYTES: usize = 300;
 /// Shorter parts of a URL are no secrets.
 const TOKEN_CHARS_MIN: usize = 6;
 
+/// What is posted.
+#[derive(Default)]
+pub enum WebhookFormat {
+    /// The documented JSON.
+    #[default]
+    Tidewatch,
+    /// The same inside a CloudEvent.
+    CloudEvents,
+    /// An incoming webhook of Slack.
+    Slack,
+    /// A workflow of Microsoft Teams.
+    Teams,
+    /// Events API v2.
+    PagerDuty {
+        /// The integration's key.
+        routing_key: String,
+    },
+    /// Alert API v2; the URL ends in `/v2/alerts`.
+    Opsgenie {
+        /// The API key.
+        key: String,
+    },
+    /// API v2; the URL ends in `/api/v2/alerts`.
+    Alertmanager,
+    /// After templates, those of headers by name. The URL is one too.
+    Template(Box<WebhookTemplates>),
+}
+
+/// The templates of a request.
+#[derive(Debug)]
+pub struct WebhookTemplates {
+    /// The body.
+    pub body: Template,
+    /// The URL.
+    pub url: Template,
+    /// Headers.
+    pub headers: Vec<(String, Template)>,
+}
+
+impl std::fmt::Debug for WebhookFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Some hold a key.
+        f.debug_struct("WebhookFormat").finish_non_exhaustive()
+    }
+}
+
+/// How a webhook posts.
+#[derive(Default)]
+pub struct WebhookOptions {
+    /// Where to. May hold a token.
+    pub url: String,
+    /// What.
+    pub format: WebhookFormat,
+    /// Signs each message.
+    pub secret: Option<String>,
+    /// For one attempt.
+    pub timeout: Duration,
+    /// Headers that are always the same.
+    pub headers: Vec<(String, String)>,
+    /// Certificate and key in PEM.
+    pub client_certificate: Option<String>,
+    /// PEM of a private certificate authority, besides the system's.
+    pub ca: Option<String>,
+    /// Where an incident is shown, with `{id}` for its id.
+    pub link: Option<String>,
+}
+
+impl std::fmt::Debug for WebhookOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebhookOptions").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
 /// Posts alerts to one URL. Both the URL, which may hold a token, and the secret stay out of every message.
 pub struct Webhook {
     client: Client,
-    url: String,
-    secret: Option<Vec<u8>>,
+    options: WebhookOptions,
 }
 
 impl std::fmt::Debug for Webhook {
@@ -50,51 +125,106 @@ impl std::fmt::Debug for Webhook {
 #[error("could not set up HTTP for a webhook: {0}")]
 pub struct WebhookError(String);
 
-/// The body of a request.
-#[derive(Debug, Serialize)]
-struct Body<'a> {
-    id: &'a str,
-    kind: AlertKind,
-    at: String,
-    incident: IncidentWire,
+/// What is sent in one attempt.
+struct Post {
+    url: String,
+    content_type: &'static str,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
 }
 
 impl Webhook {
-    /// Posts to `url`, each attempt within `timeout`, signed when there is a secret.
+    /// Posts the documented JSON to `url`, each attempt within `timeout`, signed when there is a secret.
     pub fn new(url: &str, secret: Option<&str>, timeout: Duration) -> Result<Self, WebhookError> {
-        let client = Client::builder()
-            .timeout(timeout)
+        let secret = secret.map(str::to_owned);
+        Self::with(WebhookOptions { url: url.to_owned(), secret, timeout, ..WebhookOptions::default() })
+    }
+
+    /// Posts as `options` say.
+    pub fn with(options: WebhookOptions) -> Result<Self, WebhookError> {
+        let failed = |error: reqwest::Error| WebhookError(error.to_string());
+        let mut builder = Client::builder()
+            .timeout(options.timeout)
             .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("tidewatch/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| WebhookError(error.to_string()))?;
-        let secret = secret.map(|secret| secret.as_bytes().to_vec());
-        Ok(Self { client, url: url.to_owned(), secret })
+            .user_agent(concat!("tidewatch/", env!("CARGO_PKG_VERSION")));
+        if let Some(ca) = &options.ca {
+            let roots = reqwest::Certificate::from_pem_bundle(ca.as_bytes()).map_err(failed)?;
+            builder = builder.tls_certs_merge(roots);
+        }
+        if let Some(pem) = &options.client_certificate {
+            builder = builder.identity(reqwest::Identity::from_pem(pem.as_bytes()).map_err(failed)?);
+        }
+        Ok(Self { client: builder.build().map_err(failed)?, options })
+    }
+
+    /// The request for an alert, without its signature.
+    fn post(&self, alert: &Alert) -> Result<Post, NotifyError> {
+        let wire = AlertWire::new(alert, self.options.link.as_deref());
+        let json = |value: serde_json::Value| serde_json::to_vec(&value).expect("JSON values serialize");
+        let mut post = Post {
+            url: self.options.url.clone(),
+            content_type: "application/json",
+            headers: self.options.headers.clone(),
+            body: Vec::new(),
+        };
+        match &self.options.format {
+            WebhookFormat::Tidewatch => post.body = wire.to_json(),
+            WebhookFormat::CloudEvents => {
+                post.content_type = "application/cloudevents+json";
+                post.body = json(formats::cloudevents(&wire));
+            }
+            WebhookFormat::Slack => post.body = json(formats::slack(&wire)),
+            WebhookFormat::Teams => post.body = json(formats::teams(&wire)),
+            WebhookFormat::PagerDuty { routing_key } => {
+                post.body = json(formats::pagerduty(&wire, routing_key));
+            }
+            WebhookFormat::Opsgenie { key } => {
+                let (behind, body) = formats::opsgenie(&wire);
+                post.url = post.url.trim_end_matches('/').to_owned() + &behind;
+                post.headers.push(("Authorization".to_owned(), format!("GenieKey {key}")));
+                post.body = json(body);
+            }
+            WebhookFormat::Alertmanager => post.body = json(formats::alertmanager(&wire)),
+            WebhookFormat::Template(templates) => {
+                let WebhookTemplates { body, url, headers } = templates.as_ref();
+                let failed = |why: String| NotifyError::Refused(format!("the template failed: {why}"));
+                post.body = body.render(&wire).map_err(failed)?.into_bytes();
+                post.url = url.render(&wire).map_err(failed)?;
+                for (name, value) in headers {
+                    post.headers.push((name.clone(), value.render(&wire).map_err(failed)?));
+                }
+            }
+        }
+        Ok(post)
     }
 }
 
 #[async_trait]
 impl Notifier for Webhook {
     async fn send(&self, alert: &Alert) -> Result<(), NotifyError> {
-        let body = Body {
-            id: &alert.id,
-            kind: alert.kind,
-            at: rfc3339(alert.at_millis),
-            incident: (&alert.incident).into(),
-        };
-        let body = serde_json::to_vec(&body).expect("incidents hold only text, numbers and lists");
+        let post = self.post(alert)?;
         let timestamp = alert.at_millis.div_euclid(1000).to_string();
-        let mut request = self
-            .client
-            .post(&self.url)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header("X-Tidewatch-Alert", &alert.id)
-            .header("X-Tidewatch-Timestamp", &timestamp);
-        if let Some(secret) = &self.secret {
-            request = request.header("X-Tidewatch-Signature", sign(secret, &timestamp, &body));
+        let mut headers = HeaderMap::new();
+        let mut set = |name: &str, value: &str| {
+            let bad = |_| NotifyError::Refused(format!("`{name}` cannot be a header"));
+            let name: HeaderName = name.parse().map_err(|error: InvalidHeaderName| bad(error.to_string()))?;
+            let value: HeaderValue =
+                value.parse().map_err(|error: InvalidHeaderValue| bad(error.to_string()))?;
+            headers.insert(name, value);
+            Ok::<(), NotifyError>(())
+        };
+        set("Content-Type", post.content_type)?;
+        for (name, value) in &post.headers {
+            set(name, value)?;
         }
-        let response = request.body(body).send().await.map_err(|error| unreachable(&error))?;
-        judge(response, &self.url).await
+        set("X-Tidewatch-Alert", &alert.id)?;
+        set("X-Tidewatch-Timestamp", &timestamp)?;
+        if let Some(secret) = &self.options.secret {
+            set("X-Tidewatch-Signature", &sign(secret.as_bytes(), &timestamp, &post.body))?;
+        }
+        let request = self.client.post(&post.url).headers(headers).body(post.body);
+        let response = request.send().await.map_err(|error| unreachable(&error))?;
+        judge(response, &post.url).await
     }
 }
 

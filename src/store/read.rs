@@ -163,6 +163,16 @@ impl SqliteStore {
         self.write(|connection| connection.execute(sql, parameters).map(|_| ()).map_err(failed))
     }
 
+    /// Puts an alert that was sent or given up back into the outbox, under the same id. False when there is none.
+    pub fn resend(&self, id: &str, now_millis: i64) -> Result<bool, StoreError> {
+        self.write(|connection| {
+            let sql = "UPDATE outbox
+                       SET state = 'waiting', attempts = 0, due_millis = ?2, settled_millis = NULL, error = NULL
+                       WHERE id = ?1 AND state <> 'waiting'";
+            connection.execute(sql, params![id, now_millis]).map(|rows| rows > 0).map_err(failed)
+        })
+    }
+
     /// The ids of all alerts and what became of them, in the order they were made: for tests and audits.
     pub fn outbox_rows(&self) -> Result<Vec<(String, String)>, StoreError> {
         self.read(|connection| {
