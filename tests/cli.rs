@@ -99,8 +99,19 @@ fn assert_refused(said: &Said, code: i32, words: &[&str]) {
 
 #[test]
 fn every_command_has_help() {
-    let commands =
-        ["", "demo", "run", "check", "config", "backtest", "score", "export", "simulate", "completions"];
+    let commands = [
+        "",
+        "demo",
+        "run",
+        "check",
+        "config",
+        "backtest",
+        "train",
+        "score",
+        "export",
+        "simulate",
+        "completions",
+    ];
     for command in commands {
         let arguments = command.split_whitespace().chain(["--help"]);
         let said = finish(&mut tidewatch(arguments));

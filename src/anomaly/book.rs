@@ -130,6 +130,15 @@ impl IncidentBook {
         updates
     }
 
+    /// Closes every open incident and tells nobody; numbering goes on.
+    pub fn close_all(&mut self) -> Vec<Incident> {
+        let closed = |mut open: OpenIncident| {
+            open.incident.close();
+            open.incident
+        };
+        std::mem::take(&mut self.open).into_values().map(closed).collect()
+    }
+
     fn next(&mut self, kind: IncidentKind, monitor: &str, opened_millis: i64) -> Incident {
         self.num_opened += 1;
         Incident::open(format!("{monitor}-{}", self.num_opened), kind, monitor, opened_millis)

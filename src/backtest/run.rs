@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     anomaly::{Incident, IncidentWire},
     pipeline::{
-        Clock, EngineLimits, History, IncidentQuery, MonitorSpec, RestoreError, RunError, RunPolicy, Runner,
-        Source, StatusBoard, Store, StoreError, Telemetry, Totals, restore,
+        Clock, Engine, EngineLimits, History, IncidentQuery, MonitorSpec, RestoreError, RunError, RunPolicy,
+        Runner, Source, StatusBoard, Store, StoreError, Telemetry, Totals, restore,
     },
     record::{Decoder, SourceId},
     store::SqliteStore,
@@ -74,26 +74,10 @@ pub async fn backtest(
     board: StatusBoard,
 ) -> Result<Backtest, BacktestError> {
     let store = Arc::new(SqliteStore::in_memory()?);
-    let source_id = SourceId::new("backtest");
     let monitor = spec.facts.monitor.clone();
-    let engine =
-        restore(store.as_ref(), source_id.clone(), decoder, vec![spec], false, limits, clock.now_millis())
-            .await?;
-    let runner = Runner {
-        kind: "file",
-        source_id,
-        source,
-        engine,
-        store: Arc::clone(&store) as Arc<dyn Store>,
-        dead_letters: None,
-        clock,
-        telemetry: Arc::new(Telemetry::new()),
-        board,
-        alerts_stored: Arc::new(Notify::new()),
-        watcher: None,
-        policy: RunPolicy::default(),
-    };
-    let engine = runner.run(CancellationToken::new()).await?;
+    let history =
+        HistoryRun { source_id: SourceId::new("backtest"), source, decoder, spec, limits, clock, board };
+    let engine = history.run(&store).await?;
     let totals = engine.status().remove(0);
     let query = IncidentQuery { monitor: Some(monitor), limit: usize::MAX >> 1, ..IncidentQuery::default() };
     let mut incidents = store.incidents(&query).await?;
@@ -102,8 +86,45 @@ pub async fn backtest(
     Ok(Backtest { incidents, summary, store })
 }
 
+/// One monitor over a source that ends.
+pub(super) struct HistoryRun {
+    pub(super) source_id: SourceId,
+    pub(super) source: Box<dyn Source>,
+    pub(super) decoder: Decoder,
+    pub(super) spec: Arc<MonitorSpec>,
+    pub(super) limits: EngineLimits,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) board: StatusBoard,
+}
+
+impl HistoryRun {
+    /// Reads the source to its end into `store`, as live.
+    pub(super) async fn run(self, store: &Arc<SqliteStore>) -> Result<Engine, BacktestError> {
+        let Self { source_id, source, decoder, spec, limits, clock, board } = self;
+        let now_millis = clock.now_millis();
+        let engine =
+            restore(store.as_ref(), source_id.clone(), decoder, vec![spec], false, limits, now_millis)
+                .await?;
+        let runner = Runner {
+            kind: "file",
+            source_id,
+            source,
+            engine,
+            store: Arc::clone(store) as Arc<dyn Store>,
+            dead_letters: None,
+            clock,
+            telemetry: Arc::new(Telemetry::new()),
+            board,
+            alerts_stored: Arc::new(Notify::new()),
+            watcher: None,
+            policy: RunPolicy::default(),
+        };
+        Ok(runner.run(CancellationToken::new()).await?)
+    }
+}
+
 impl BacktestSummary {
-    fn new(totals: &Totals, series: u64) -> Self {
+    pub(super) fn new(totals: &Totals, series: u64) -> Self {
         Self {
             records_in: totals.events,
             counted: totals.counted,

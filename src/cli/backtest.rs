@@ -6,13 +6,11 @@ use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Exit, open, output};
+use super::{open, output};
 use crate::{
     anomaly::{Incident, IncidentKind},
     backtest::{Backtest, backtest as run_backtest},
     pipeline::{EngineLimits, StatusBoard, SystemClock},
-    record::Checkpoint,
-    sources::{FileSource, FileSourceConfig},
 };
 
 /// Arguments of `backtest`.
@@ -41,19 +39,7 @@ pub(super) struct BacktestArguments {
 pub(super) async fn backtest(arguments: BacktestArguments) -> anyhow::Result<()> {
     let config = open::config(&arguments.config)?;
     let (source, spec) = open::monitor(config, &arguments.monitor)?;
-    for input in &arguments.inputs {
-        if input != "-" && !input.contains(['*', '?', '[']) && !std::path::Path::new(input).exists() {
-            return Err(Exit::Usage(format!("no file `{input}`")).into());
-        }
-    }
-    let files = FileSourceConfig {
-        paths: arguments.inputs.clone(),
-        format: source.format,
-        record_bytes_max: source.record_bytes_max,
-        speed: None,
-    };
-    let files =
-        FileSource::new(files, &Checkpoint::default()).map_err(|error| Exit::Usage(error.to_string()))?;
+    let files = open::inputs(&arguments.inputs, source.format, source.record_bytes_max)?;
     let board = StatusBoard::default();
     let limits = EngineLimits { threads: arguments.threads.max(1), ..EngineLimits::default() };
     let progress = tokio::spawn(show_progress(board.clone()));
@@ -70,7 +56,7 @@ pub(super) async fn backtest(arguments: BacktestArguments) -> anyhow::Result<()>
 }
 
 /// A line that shows how far reading has come.
-async fn show_progress(board: StatusBoard) {
+pub(super) async fn show_progress(board: StatusBoard) {
     let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}").expect("the template is valid");
     let bar = ProgressBar::new_spinner().with_style(style);
     loop {

@@ -15,6 +15,7 @@ mod run;
 mod scenarios;
 mod score;
 mod simulate;
+mod train;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -43,6 +44,8 @@ enum Command {
     },
     /// Run a monitor over files of raw events and list its incidents
     Backtest(backtest::BacktestArguments),
+    /// Fit the models of a monitor to a dataset, so that `run` starts trained
+    Train(train::TrainArguments),
     /// Score ready-made series, one CSV file each
     Score(score::ScoreArguments),
     /// Judge what `score` wrote: events against labels, the Numenta benchmark, or alarms per week
@@ -83,6 +86,7 @@ pub async fn run() -> anyhow::Result<()> {
             Ok(())
         }
         Command::Backtest(arguments) => backtest::backtest(arguments).await,
+        Command::Train(arguments) => train::train(arguments).await,
         Command::Score(arguments) => score::score(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),

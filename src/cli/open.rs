@@ -1,4 +1,4 @@
-//! What several commands need: a configuration from a file, one monitor of it.
+//! What several commands need: a configuration from a file, one monitor of it, files of events.
 
 use std::{path::Path, sync::Arc};
 
@@ -8,6 +8,8 @@ use super::{Exit, output};
 use crate::{
     config::{Config, ConfigError, Environment, SourceConfig},
     pipeline::MonitorSpec,
+    record::{Checkpoint, Format},
+    sources::{FileSource, FileSourceConfig},
 };
 
 /// Reads and checks a configuration file and the calendars it names.
@@ -37,4 +39,19 @@ pub(super) fn monitor(config: Config, name: &str) -> anyhow::Result<(SourceConfi
         }
     }
     Err(Exit::Usage(format!("no monitor `{name}`; there are: {}", known.join(", "))).into())
+}
+
+/// Files, patterns or standard input, to be read once from their beginning.
+pub(super) fn inputs(
+    paths: &[String],
+    format: Format,
+    record_bytes_max: usize,
+) -> anyhow::Result<FileSource> {
+    for path in paths {
+        if path != "-" && !path.contains(['*', '?', '[']) && !Path::new(path).exists() {
+            return Err(Exit::Usage(format!("no file `{path}`")).into());
+        }
+    }
+    let files = FileSourceConfig { paths: paths.to_vec(), format, record_bytes_max, speed: None };
+    Ok(FileSource::new(files, &Checkpoint::default()).map_err(|error| Exit::Usage(error.to_string()))?)
 }

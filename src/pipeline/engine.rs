@@ -90,7 +90,7 @@ impl Engine {
         for partition in partitions {
             self.heard_millis.entry(partition.clone()).or_insert(now_millis);
             for monitor in &mut self.monitors {
-                if monitor.windows.next_start().is_none() {
+                if !monitor.windows.has_begun() {
                     monitor.windows.await_partition(partition);
                 }
             }
@@ -243,6 +243,23 @@ impl Engine {
         Some((commit, pending.receipts))
     }
 
+    /// Ends a history that was read to its end: nothing of it stays open, and its partitions are forgotten. The
+    /// monitors go on with whatever source comes next.
+    pub fn end_history(mut self, now_millis: i64) -> Commit {
+        for monitor in &mut self.monitors {
+            monitor.end_history();
+        }
+        Commit {
+            source: self.source,
+            delta: self.pending.delta,
+            journal: Vec::new(),
+            receipts: Vec::new(),
+            inputs: self.pending.inputs,
+            monitors: Some(self.monitors.iter_mut().map(|monitor| monitor.take_commit(now_millis)).collect()),
+            at_millis: now_millis,
+        }
+    }
+
     /// How far every partition has been ingested.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
@@ -272,7 +289,7 @@ impl Engine {
         for monitor in &self.monitors {
             let mut clocks = monitor.windows.watermarks().iter();
             let awaited = clocks.any(|(known, clock)| *known == batch.partition && clock.is_awaited());
-            if !awaited && monitor.windows.next_start().is_some() {
+            if !awaited && monitor.windows.has_begun() {
                 self.pending.inputs.push(RecordedInput {
                     monitor: monitor.spec.facts.monitor.clone(),
                     at: self.checkpoint.clone(),

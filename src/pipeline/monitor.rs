@@ -26,7 +26,7 @@ const STATE_VERSION: u32 = 2;
 const SAMPLES_KEPT: usize = 20;
 
 /// A configured monitor, checked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MonitorSpec {
     /// Names, units, rules.
     pub facts: MonitorFacts,
@@ -299,6 +299,15 @@ impl Monitor {
     pub(super) fn source_back(&mut self, now_millis: i64) {
         let updates = self.book.source_back(&self.spec.facts, now_millis);
         self.pending.take(updates);
+    }
+
+    /// See [`super::Engine::end_history`].
+    pub(super) fn end_history(&mut self) {
+        self.windows.detach();
+        self.tracker = AnomalyTracker::default();
+        for incident in self.book.close_all() {
+            self.pending.incidents.insert(incident.id.clone(), incident);
+        }
     }
 
     /// Whether a full commit has anything to tell.

@@ -4,6 +4,7 @@
 //! refused and changes nothing; what was committed survives the process being killed at any moment; one
 //! process at a time holds a store.
 
+mod adopt;
 mod dead_letters;
 mod lock;
 mod migrate;

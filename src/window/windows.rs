@@ -27,6 +27,9 @@ pub struct Windows {
     skipped: u64,
 }
 
+/// End of a span of absence that lasts until the first event comes; see [`Windows::detach`].
+const UNTIL_HEARD: i64 = i64::MAX;
+
 /// Spans of absence that are remembered; older ones lie behind every window that is still to close.
 const AWAY_KEPT: usize = 8;
 
@@ -138,9 +141,45 @@ impl Windows {
     /// Nobody could reach us from `from_millis` to `to_millis`: an empty window in that span says nothing and
     /// closes as a gap, not as zeros.
     pub fn set_away(&mut self, from_millis: i64, to_millis: i64) {
+        if self.is_detached() {
+            return;
+        }
         self.away.push((from_millis, to_millis));
         let surplus = self.away.len().saturating_sub(AWAY_KEPT);
         self.away.drain(..surplus);
+    }
+
+    /// Forgets the partitions after their end: the next events come from others, at an unknown later time. What
+    /// lies between is neither zeros nor gaps but left out. Closed windows stay closed.
+    pub fn detach(&mut self) {
+        self.intakes.clear();
+        self.watermarks = Watermarks::default();
+        self.away = self.next_start.map(|start| (start, UNTIL_HEARD)).into_iter().collect();
+    }
+
+    fn is_detached(&self) -> bool {
+        self.away.last().is_some_and(|(_, to)| *to == UNTIL_HEARD)
+    }
+
+    /// Whether windows of the present partitions have closed: from then on it matters where a partition joins.
+    pub fn has_begun(&self) -> bool {
+        self.next_start.is_some() && !self.is_detached()
+    }
+
+    /// The first window after [`Windows::detach`]: the next in line as it is; a later one as a gap, since what
+    /// came to it before the first event heard is not known.
+    fn rejoin(&mut self, earliest: i64, through_millis: i64) -> Option<Frame> {
+        let end = self.spec.grid.end_of(earliest);
+        if end > through_millis {
+            return None;
+        }
+        self.away.clear();
+        if Some(earliest) == self.next_start {
+            return self.close_next(through_millis);
+        }
+        self.intakes.values_mut().for_each(|intake| drop(intake.close(earliest, end)));
+        self.next_start = Some(end);
+        Some(Frame::gap(&self.spec, &self.registry, earliest))
     }
 
     /// How far windows may close by the records alone; everything once all partitions have ended.
@@ -155,6 +194,9 @@ impl Windows {
     /// Closes the next window if it ends at or before `through_millis`. Call until it gives `None`.
     pub fn close_next(&mut self, through_millis: i64) -> Option<Frame> {
         let earliest = self.intakes.values().filter_map(Intake::earliest).min();
+        if self.is_detached() {
+            return self.rejoin(earliest?, through_millis);
+        }
         let mut start = self.next_start.or(earliest)?;
         if let Some(earliest) = earliest {
             let silent = (earliest - start) / self.spec.grid.width().millis();
@@ -365,6 +407,29 @@ mod tests {
         let gaps: Vec<bool> =
             frames.iter().map(|frame| frame.slices[0].cells.iter().all(Option::is_none)).collect();
         assert_eq!(gaps, [false, true, true, false, false, false]);
+    }
+
+    #[test]
+    fn after_a_change_of_partitions_windows_go_on_with_the_first_event() {
+        for (first, gaps) in [(120, vec![false]), (910, vec![true, false])] {
+            let mut bench = Bench::new(100);
+            bench.feed("old", &[(10, "DE", 4.0), (65, "DE", 1.0)]);
+            bench.windows.set_ended(&PartitionId::new("old"), true);
+            assert_eq!(bench.close_ready().len(), 2);
+            bench.windows.detach();
+            let saved = bench.windows.save();
+            let (spec, slices) = (bench.windows.spec().clone(), bench.windows.registry().keys().to_vec());
+            bench.windows = Windows::restore(spec, saved, slices);
+            assert!(!bench.windows.has_begun() && bench.windows.close_next(i64::MAX - 60_000).is_none());
+            bench.feed("new", &[(70, "DE", 1.0), (first, "DE", 1.0), (first + 60, "DE", 2.0)]);
+            assert_eq!(bench.outcomes[2], Outcome::AfterClose, "closed windows stay closed");
+            bench.windows.set_ended(&PartitionId::new("new"), true);
+            let frames = bench.close_ready();
+            assert!(bench.windows.has_begun());
+            assert_eq!(frames[0].start_millis, first.div_euclid(60) * 60_000);
+            let are_gaps: Vec<bool> = frames.iter().map(|frame| frame.slices[0].cells[0].is_none()).collect();
+            assert_eq!(are_gaps[..gaps.len()], gaps);
+        }
     }
 
     #[test]
