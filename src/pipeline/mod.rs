@@ -25,6 +25,7 @@ mod realised;
 mod relations;
 mod restore;
 mod run;
+mod spec;
 mod status;
 mod telemetry;
 
@@ -35,7 +36,7 @@ pub use engine::{Engine, EngineLimits};
 pub use frames::{BlobError, SHARD_SLICES, ShardFrame, StoredScore};
 pub use guard::Guard;
 pub use models::{Judging, Models, Seen};
-pub use monitor::{Monitor, MonitorSpec, SliceZones, Totals};
+pub use monitor::{Monitor, Totals};
 pub use ports::{
     DeadLetters, Fault, History, HistoryRange, IncidentQuery, Notifier, NotifyError, Outbox, OutboxRow,
     Restored, RestoredMonitor, Retry, Source, SourceError, SourceFigures, SourceState, Store, StoreError,
@@ -43,5 +44,6 @@ pub use ports::{
 pub use relations::RelationSpec;
 pub use restore::{RestoreError, restore};
 pub use run::{IncidentWatcher, RunError, RunPolicy, Runner};
+pub use spec::{MonitorSpec, SliceZones};
 pub use status::{MonitorStatus, SourceStatus, StatusBoard};
 pub use telemetry::Telemetry;
