@@ -2,15 +2,18 @@
 //! an HTTP client feed it, ends with the same windows, scores, incidents and alerts as one left in peace.
 //! No alert is missing, and a receiver that drops repetitions by id sees each once.
 
+#[path = "support/running.rs"]
+mod running;
+
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, routing::post};
+use running::Running;
 use tidewatch::{
     pipeline::{History, HistoryRange, IncidentQuery},
     store::{Durability, SqliteStore},
@@ -77,10 +80,9 @@ impl Receiver {
 
 /// One run of the service in a folder of its own.
 struct Run {
-    folder: PathBuf,
+    process: Running,
     address: String,
     receiver: Receiver,
-    child: Option<Child>,
 }
 
 impl Run {
@@ -137,42 +139,9 @@ impl Run {
             monitor("file", "clicks"),
             monitor("http", "posts"),
         );
-        std::fs::write(folder.join("config.toml"), config).expect("a temporary file");
-        let mut run = Self { folder: folder.to_owned(), address, receiver, child: None };
-        run.spawn();
-        run
-    }
-
-    fn spawn(&mut self) {
-        let child = Command::new(env!("CARGO_BIN_EXE_tidewatch"))
-            .args(["run", "--config"])
-            .arg(self.folder.join("config.toml"))
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(self.folder.join("log.txt")).expect("a temporary file"))
-            .spawn()
-            .expect("the binary starts");
-        self.child = Some(child);
-    }
-
-    /// SIGKILL: no handler, no farewell.
-    fn kill(&mut self) {
-        let mut child = self.child.take().expect("running");
-        child.kill().expect("still running");
-        child.wait().expect("a child of ours");
-    }
-
-    /// Asks politely and waits for the last commit.
-    fn stop(&mut self) {
-        let mut child = self.child.take().expect("running");
-        let asked =
-            Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
-        assert!(asked.success());
-        let status = child.wait().expect("a child of ours");
-        assert!(status.success(), "{}", self.log());
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("log.txt")).unwrap_or_default()
+        let mut process = Running::configured(folder, &config);
+        process.spawn();
+        Self { process, address, receiver }
     }
 
     /// Polls until both sources and the outbox have nothing left to do.
@@ -186,17 +155,8 @@ impl Run {
             if ended && metrics.contains("tidewatch_alert_waiting{notifier=\"hook\"} 0") {
                 return;
             }
-            assert!(Instant::now() < deadline, "not quiet in time: {status}\n{}", self.log());
+            assert!(Instant::now() < deadline, "not quiet in time: {status}\n{}", self.process.log());
             tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            drop(child.kill());
-            drop(child.wait());
         }
     }
 }
@@ -240,8 +200,8 @@ struct Remains {
 }
 
 async fn remains(run: &Run) -> Remains {
-    let store =
-        SqliteStore::open(&run.folder.join("tidewatch.db"), Durability::Normal).expect("the store opens");
+    let store = SqliteStore::open(&run.process.folder().join("tidewatch.db"), Durability::Normal)
+        .expect("the store opens");
     let mut frames = BTreeMap::new();
     for monitor in ["file", "http"] {
         let range = HistoryRange { from_millis: i64::MIN, to_millis: i64::MAX, shard: None, limit: 100_000 };
@@ -285,7 +245,7 @@ async fn fifty_kills_change_nothing() {
     let mut peaceful = Run::start(&folder.path().join("peaceful"), &file, None).await;
     post_all(peaceful.address.clone(), bodies.clone(), Duration::ZERO).await;
     peaceful.wait_until_quiet().await;
-    peaceful.stop();
+    peaceful.process.stop();
     let expected = remains(&peaceful).await;
     assert!(expected.frames.len() > 800, "{} windows", expected.frames.len());
     assert!(expected.told.len() >= 4, "both monitors alert: {:?}", expected.told.keys());
@@ -298,13 +258,13 @@ async fn fifty_kills_change_nothing() {
     for _ in 0..KILLS {
         let moment = 40 + next_random(&mut random) % 300;
         tokio::time::sleep(Duration::from_millis(moment)).await;
-        disturbed.kill();
-        disturbed.spawn();
+        disturbed.process.kill();
+        disturbed.process.spawn();
     }
     assert!(!client.is_finished(), "posts were still coming at the last kill");
     client.await.expect("every post was taken");
     disturbed.wait_until_quiet().await;
-    disturbed.stop();
+    disturbed.process.stop();
     let found = remains(&disturbed).await;
 
     assert_eq!(found.outbox, expected.outbox, "the same alerts, each settled the same way");

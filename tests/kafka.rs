@@ -5,16 +5,19 @@
 
 #[path = "support/kafka.rs"]
 mod kafka;
+#[path = "support/running.rs"]
+mod running;
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::Path,
+    process::{Command, Stdio},
     time::Duration,
 };
 
 use kafka::{Broker, TestProducer, flush, send};
 use rdkafka::producer::Producer;
+use running::Running;
 use tokio::time::Instant;
 
 const START: i64 = 1_772_323_200_000; // 2026-03-01T00:00:00Z
@@ -22,9 +25,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// One service over one topic, in a folder of its own.
 struct Service {
-    folder: PathBuf,
+    process: Running,
     port: u16,
-    child: Option<Child>,
 }
 
 impl Service {
@@ -54,37 +56,7 @@ impl Service {
             "#,
             folder.display()
         );
-        std::fs::write(folder.join("config.toml"), config).expect("a temporary file");
-        Self { folder: folder.to_owned(), port, child: None }
-    }
-
-    fn spawn(&mut self) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join("log.txt"));
-        let child = Command::new(env!("CARGO_BIN_EXE_tidewatch"))
-            .args(["run", "--config"])
-            .arg(self.folder.join("config.toml"))
-            .stdout(Stdio::null())
-            .stderr(log.expect("a temporary file"))
-            .spawn()
-            .expect("the binary starts");
-        self.child = Some(child);
-    }
-
-    fn kill(&mut self) {
-        let mut child = self.child.take().expect("running");
-        child.kill().expect("still running");
-        child.wait().expect("a child of ours");
-    }
-
-    fn stop(&mut self) {
-        let mut child = self.child.take().expect("running");
-        let asked =
-            Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
-        assert!(asked.success() && child.wait().expect("a child of ours").success(), "{}", self.log());
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("log.txt")).unwrap_or_default()
+        Self { process: Running::configured(folder, &config), port }
     }
 
     async fn get(&self, path: &str) -> String {
@@ -109,7 +81,11 @@ impl Service {
             if found == Some(wanted) {
                 return;
             }
-            assert!(Instant::now() < deadline, "{name} is {found:?} and not {wanted}\n{}", self.log());
+            assert!(
+                Instant::now() < deadline,
+                "{name} is {found:?} and not {wanted}\n{}",
+                self.process.log()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -126,7 +102,7 @@ impl Service {
     async fn wait_for_status(&self, wanted: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.get("/api/v1/status").await.contains(wanted) {
-            assert!(Instant::now() < deadline, "not read in time\n{}", self.log());
+            assert!(Instant::now() < deadline, "not read in time\n{}", self.process.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -141,10 +117,10 @@ impl Service {
 
     /// What is stored per window, country (empty for all) and measure.
     fn sums(&self) -> BTreeMap<(String, String, String), f64> {
-        let out = self.folder.join("out.csv");
+        let out = self.process.folder().join("out.csv");
         let status = Command::new(env!("CARGO_BIN_EXE_tidewatch"))
             .args(["export", "--monitor", "shop", "--config"])
-            .arg(self.folder.join("config.toml"))
+            .arg(self.process.folder().join("config.toml"))
             .arg("--out")
             .arg(&out)
             .stdout(Stdio::null())
@@ -158,15 +134,6 @@ impl Service {
             ((cell(0), cell(1), cell(2)), row[3].parse().unwrap_or(0.0))
         })
         .collect()
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            drop(child.kill());
-            drop(child.wait());
-        }
     }
 }
 
@@ -253,7 +220,7 @@ async fn kills_broker_restarts_and_new_partitions_change_nothing() {
     let mut service = Service::configure(folder.path(), &plain(&broker, "events"));
     let producer = broker.producer(&[]);
     let (mut sent, mut random) = (Sent::default(), 0x7469_6465_u64);
-    service.spawn();
+    service.process.spawn();
     let mut partitions = 6;
     for step in 0..kills {
         for index in step * events / kills..(step + 1) * events / kills {
@@ -270,13 +237,13 @@ async fn kills_broker_restarts_and_new_partitions_change_nothing() {
                 tokio::time::sleep(Duration::from_millis(random % 60)).await;
             }
         }
-        service.kill();
+        service.process.kill();
         match step {
             2 => broker.run("kill"),
             5 => broker.run("stop"),
             _ => {}
         }
-        service.spawn();
+        service.process.spawn();
         if matches!(step, 2 | 5) {
             broker.run("start");
         }
@@ -295,7 +262,7 @@ async fn kills_broker_restarts_and_new_partitions_change_nothing() {
     for outcome in ["late", "after_close", "rejected", "over_limit"] {
         assert_eq!(service.metric(&Service::outcome(outcome)).await.unwrap_or(0.0), 0.0, "{outcome}");
     }
-    service.stop();
+    service.process.stop();
     sent.assert_stored(&service.sums());
 }
 
@@ -316,9 +283,9 @@ async fn partitions_read_at_very_different_speeds_lose_nothing() {
     Sent::close(&producer, "uneven", 4);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut service = Service::configure(folder.path(), &plain(broker, "uneven"));
-    service.spawn();
+    service.process.spawn();
     service.wait_until_closed().await;
-    service.stop();
+    service.process.stop();
     sent.assert_stored(&service.sums());
 }
 
@@ -351,23 +318,23 @@ async fn nothing_is_lost_silently() {
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut service = Service::configure(folder.path(), &plain(broker, "trouble"));
-    service.spawn();
+    service.process.spawn();
     service.wait_until_read().await;
     service.wait_for(&Service::outcome("counted"), 2.0).await;
     service.wait_for(&Service::outcome("rejected"), 2.0).await;
     service.wait_for(&Service::trouble("tombstone"), 1.0).await;
-    service.stop();
+    service.process.stop();
 
     // Retention overtakes the reader: offset 6 was read last, 7 (the marker of the commit, which nobody can
     // tell from a record) to 9 are deleted unread, 10 is there.
     (20..23).for_each(|second| send(&producer, "trouble", 0, &event(second)));
     flush(&producer);
     broker.delete_before("trouble", 0, 10).await;
-    service.spawn();
+    service.process.spawn();
     service.wait_for(&Service::trouble("lost"), 3.0).await;
     service.wait_until_read().await;
-    service.stop();
-    assert!(service.log().contains("data lost"), "{}", service.log());
+    service.process.stop();
+    assert!(service.process.log().contains("data lost"), "{}", service.process.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -393,10 +360,10 @@ async fn secured_listeners_work_and_refusals_name_broker_and_setting() {
     let mutual = format!("tls = {{ ca = \"{ca}\", certificate = \"{certificate}\", key = \"{key}\" }}");
     for (name, section) in [("scram", scram(&ca, "engine-secret")), ("mutual", source(3, &mutual))] {
         let mut service = Service::configure(&folder.path().join(name), &section);
-        service.spawn();
+        service.process.spawn();
         service.wait_until_read().await;
         service.wait_for(&Service::outcome("counted"), 1.0).await;
-        service.stop();
+        service.process.stop();
     }
     for (name, section, setting) in [
         ("password", scram(&ca, "wrong"), "`sources.clicks.sasl.password`"),
@@ -404,17 +371,13 @@ async fn secured_listeners_work_and_refusals_name_broker_and_setting() {
         ("certificate", source(3, &format!("tls = {{ ca = \"{ca}\" }}")), "`sources.clicks.tls.certificate`"),
     ] {
         let mut service = Service::configure(&folder.path().join(name), &section);
-        service.spawn();
-        let mut child = service.child.take().expect("running");
+        service.process.spawn();
         let deadline = Instant::now() + Duration::from_secs(30);
-        while child.try_wait().expect("a child of ours").is_none() {
-            if Instant::now() > deadline {
-                drop(child.kill());
-                panic!("{name}: still running\n{}", service.log());
-            }
+        while !service.process.has_ended() {
+            assert!(Instant::now() <= deadline, "{name}: still running\n{}", service.process.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let log = service.log();
+        let log = service.process.log();
         assert!(log.contains(setting) && log.contains("127.0.0.1:"), "{name}: {log}");
         assert!(!log.contains("engine-secret"), "{log}");
     }
