@@ -224,9 +224,18 @@ async fn runner(
     threads: usize,
     watcher: Option<IncidentWatcher>,
 ) -> Result<(Runner, Option<HttpIntake>), ServiceError> {
-    let dead_letters = config.dead_letter.as_deref().map(DeadLetterFile::open).transpose()?;
-    let rejects_kept = if dead_letters.is_some() { usize::MAX } else { EngineLimits::default().rejects_kept };
-    let limits = EngineLimits { threads, rejects_kept };
+    let name = config.id.as_str().to_owned();
+    let failed = |error| ServiceError::Source { name: name.clone(), error };
+    let mut dead_letters: Vec<Box<dyn DeadLetters>> = Vec::new();
+    if let Some(path) = &config.dead_letter {
+        dead_letters.push(Box::new(DeadLetterFile::open(path)?));
+    }
+    let topic = topic_letters(&config.kind, &shared.clock).map_err(failed)?;
+    let mut limits = EngineLimits { threads, records_kept: topic.is_some(), ..EngineLimits::default() };
+    dead_letters.extend(topic);
+    if !dead_letters.is_empty() {
+        limits.rejects_kept = usize::MAX;
+    }
     let engine = restore(
         shared.store.as_ref(),
         config.id.clone(),
@@ -238,15 +247,14 @@ async fn runner(
     )
     .await?;
     let kind = config.kind.as_str();
-    let (source, intake) = source(config.kind, engine.checkpoint(), &shared.clock)
-        .map_err(|error| ServiceError::Source { name: config.id.as_str().to_owned(), error })?;
+    let (source, intake) = source(config.kind, engine.checkpoint(), &shared.clock).map_err(failed)?;
     let runner = Runner {
         kind,
         source_id: config.id,
         source,
         engine,
         store: Arc::clone(&shared.store) as Arc<dyn Store>,
-        dead_letters: dead_letters.map(|file| Box::new(file) as Box<dyn DeadLetters>),
+        dead_letters,
         clock: Arc::clone(&shared.clock),
         telemetry: Arc::clone(&shared.telemetry),
         board: shared.board.clone(),
@@ -255,6 +263,23 @@ async fn runner(
         policy,
     };
     Ok((runner, intake))
+}
+
+/// A topic for refused records, where a source has one.
+#[cfg_attr(
+    not(feature = "kafka"),
+    expect(unused_variables, clippy::unnecessary_wraps, reason = "only Kafka has topics")
+)]
+fn topic_letters(
+    kind: &SourceKind,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Box<dyn DeadLetters>>, SourceError> {
+    #[cfg(feature = "kafka")]
+    if let SourceKind::Kafka(config) = kind {
+        let letters = crate::sources::KafkaSource::letters(config, Arc::clone(clock))?;
+        return Ok(letters.map(|letters| Box::new(letters) as Box<dyn DeadLetters>));
+    }
+    Ok(None)
 }
 
 /// Whether the records of a source must be kept because it cannot repeat them.

@@ -7,6 +7,8 @@
 mod kafka;
 #[path = "support/running.rs"]
 mod running;
+#[path = "support/tokens.rs"]
+mod tokens;
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +20,7 @@ use std::{
 use kafka::{Broker, TestProducer, flush, send};
 use rdkafka::producer::Producer;
 use running::Running;
+use tokens::Tokens;
 use tokio::time::Instant;
 
 const START: i64 = 1_772_323_200_000; // 2026-03-01T00:00:00Z
@@ -380,5 +383,65 @@ async fn secured_listeners_work_and_refusals_name_broker_and_setting() {
         let log = service.process.log();
         assert!(log.contains(setting) && log.contains("127.0.0.1:"), "{name}: {log}");
         assert!(!log.contains("engine-secret"), "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_and_plain_passwords_log_in_and_what_is_refused_is_named() {
+    let broker = Broker::shared();
+    broker.topic("logins", 1).await;
+    let producer = broker.producer(&[]);
+    send(&producer, "logins", 0, &format!(r#"{{"t":{START},"c":"DE","v":1}}"#));
+    flush(&producer);
+    let tokens = Tokens::serve().await;
+    let source = |listener: u16, sasl: &str| {
+        format!("brokers = \"{}\"\ntopic = \"logins\"\nsasl = {{ {sasl} }}", broker.listener(listener))
+    };
+    let oauth = |secret: &str, scope: &str| {
+        let sasl = format!(
+            "mechanism = \"OAUTHBEARER\", token_url = \"{}\", client_id = \"engine\", client_secret = \"{secret}\", \
+             scope = \"{scope}\"",
+            tokens.url
+        );
+        source(7, &sasl)
+    };
+    let plain = |password: &str| {
+        source(4, &format!("mechanism = \"PLAIN\", username = \"engine\", password = \"{password}\""))
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, section) in [("token", oauth("engine-secret", "events")), ("plain", plain("engine-secret"))] {
+        let mut service = Service::configure(&folder.path().join(name), &section);
+        service.process.spawn();
+        service.wait_until_read().await;
+        service.wait_for(&Service::outcome("counted"), 1.0).await;
+        if name == "token" {
+            // The first ends soon; the next is asked for in time.
+            let deadline = Instant::now() + PATIENCE;
+            while tokens.granted.load(std::sync::atomic::Ordering::Relaxed) < 2 {
+                assert!(Instant::now() < deadline, "no second token\n{}", service.process.log());
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        service.process.stop();
+    }
+    for (name, section, said) in [
+        ("scope", oauth("engine-secret", "others"), ["refused the token", "`sources.clicks.sasl.scope`"]),
+        (
+            "secret",
+            oauth("wrong-secret", "events"),
+            ["invalid_client", "`sources.clicks.sasl.client_secret`"],
+        ),
+        ("password", plain("wrong-secret"), ["user `engine` was refused", "`sources.clicks.sasl.password`"]),
+    ] {
+        let mut service = Service::configure(&folder.path().join(name), &section);
+        service.process.spawn();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !service.process.has_ended() {
+            assert!(Instant::now() <= deadline, "{name}: still running\n{}", service.process.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let log = service.process.log();
+        assert!(said.iter().all(|said| log.contains(said)) && log.contains("127.0.0.1:"), "{name}: {log}");
+        assert!(!log.contains("-secret"), "{log}");
     }
 }

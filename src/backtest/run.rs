@@ -111,7 +111,7 @@ impl HistoryRun {
             source,
             engine,
             store: Arc::clone(store) as Arc<dyn Store>,
-            dead_letters: None,
+            dead_letters: Vec::new(),
             clock,
             telemetry: Arc::new(Telemetry::new()),
             board,

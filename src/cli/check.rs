@@ -10,7 +10,7 @@ use crate::{
     anomaly::{AlertRule, Threshold},
     config::{Config, NotifierConfig, SourceConfig, SourceKind},
     pipeline::Source,
-    record::Checkpoint,
+    record::{Checkpoint, Header},
     sources::FileSource,
     store::SqliteStore,
 };
@@ -107,7 +107,7 @@ async fn check_source(config: SourceConfig) -> Result<String, String> {
     let mut source = FileSource::new(files, &Checkpoint::default()).map_err(|error| error.to_string())?;
     let batch = source.next_batch().await.map_err(|error| error.to_string())?;
     let Some(batch) = batch else { return Err("no file".to_owned()) };
-    if let Some(header) = &batch.header {
+    if let Some(Header::Row(header)) = &batch.header {
         decoder.set_header(header).map_err(|error| error.to_string())?;
     }
     Ok(format!("{} records in the first batch", batch.records.len()))

@@ -7,7 +7,7 @@ use tidewatch_datasets::shop::{FaultPlan, ShopConfig};
 
 use super::{
     Config, Environment, Problem, ServerConfig, SourceConfig, SourceKind, StoreConfig, kafka, monitor,
-    notifier,
+    notifier, schema,
     units::size_bytes,
     written::{WrittenConfig, WrittenMonitor, WrittenServer, WrittenSource, WrittenStore},
 };
@@ -157,13 +157,16 @@ fn source(
             (SourceKind::Http { queue: queue.unwrap_or(1_000).max(1) }, Format::Json, limit, dead_letter)
         }
         WrittenSource::Kafka(written) => {
-            let format = self::format(name, written.format.as_deref(), written.columns.as_deref())?;
+            let (format, registry) = match schema::format(name, written, environment)? {
+                Some(found) => found,
+                None => (self::format(name, written.format.as_deref(), written.columns.as_deref())?, None),
+            };
             if format.has_header() {
                 return Err(Problem::new(at("columns"), "required: a topic has no header row"));
             }
             let limit = record_bytes(&at("record_bytes_max"), written.record_bytes_max.as_deref())?;
             let wants_envelope = fields.names().iter().any(|path| Envelope::holds(path));
-            let config = kafka::check(name, written, wants_envelope, environment)?;
+            let config = kafka::check(name, written, wants_envelope, registry, environment)?;
             (SourceKind::Kafka(Box::new(config)), format, limit, &written.dead_letter)
         }
         WrittenSource::Simulated { seed, start, days, rate, faults_per_week } => {
@@ -211,7 +214,7 @@ fn format(name: &str, written: Option<&str>, columns: Option<&[String]>) -> Resu
         Some("tsv") => Ok(Format::Delimited { delimiter: b'\t', columns }),
         Some(other) => Err(Problem::new(
             format!("sources.{name}.format"),
-            format!("`{other}`; expected json, csv or tsv"),
+            format!("`{other}`; expected json, csv or tsv (from Kafka also avro or protobuf)"),
         )),
     }
 }

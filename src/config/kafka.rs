@@ -5,8 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Environment, Problem, units::duration_millis};
-use crate::sources::{KafkaSourceConfig, KafkaStart, KafkaTopics};
+use super::{
+    Environment, Problem,
+    sasl::{self, CheckedSasl},
+    schema::WrittenRegistry,
+    units::duration_millis,
+};
+use crate::sources::{KafkaLogin, KafkaRegistry, KafkaSourceConfig, KafkaStart, KafkaTopics};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +26,11 @@ pub(super) struct WrittenKafka {
     start: Option<String>,
     pub(super) format: Option<String>,
     pub(super) columns: Option<Vec<String>>,
+    pub(super) registry: Option<WrittenRegistry>,
+    /// A file, for records that come without the number of a schema.
+    pub(super) schema: Option<String>,
+    /// The Protobuf message in that file.
+    pub(super) message: Option<String>,
     tls: Option<WrittenTls>,
     sasl: Option<WrittenSasl>,
     #[serde(default)]
@@ -29,6 +39,13 @@ pub(super) struct WrittenKafka {
     refresh: Option<String>,
     pub(super) record_bytes_max: Option<String>,
     pub(super) dead_letter: Option<String>,
+    dead_letters: Option<WrittenLetters>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenLetters {
+    topic: String,
 }
 
 /// An empty table asks for TLS with the system's authorities.
@@ -43,10 +60,17 @@ struct WrittenTls {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenSasl {
-    mechanism: String,
-    username: String,
-    password: String,
+pub(super) struct WrittenSasl {
+    pub(super) mechanism: String,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) token_url: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) client_secret: Option<String>,
+    pub(super) scope: Option<String>,
+    /// A file: whom to trust at the token URL.
+    pub(super) token_ca: Option<String>,
+    pub(super) region: Option<String>,
 }
 
 /// One section under check.
@@ -54,15 +78,17 @@ struct Section<'a> {
     name: &'a str,
     environment: &'a Environment,
     properties: Vec<(String, String)>,
+    login: Option<KafkaLogin>,
 }
 
 pub(super) fn check(
     name: &str,
     written: &WrittenKafka,
     wants_envelope: bool,
+    registry: Option<KafkaRegistry>,
     environment: &Environment,
 ) -> Result<KafkaSourceConfig, Problem> {
-    let mut section = Section { name, environment, properties: Vec::new() };
+    let mut section = Section { name, environment, properties: Vec::new(), login: None };
     let topics = section.topics(written)?;
     let start = section.start(written.start.as_deref().unwrap_or("earliest"))?;
     section.security(written.tls.as_ref(), written.sasl.as_ref())?;
@@ -75,6 +101,11 @@ pub(super) fn check(
     if brokers.trim().is_empty() {
         return Err(Problem::new(section.at("brokers"), "is empty; expected host:port, comma-separated"));
     }
+    let letters = written.dead_letters.as_ref().map(|letters| letters.topic.clone());
+    if let Some(topic) = letters.as_ref().filter(|topic| topics.contains(topic)) {
+        let detail = format!("`{topic}` is read by this source, which would refuse the same records again");
+        return Err(Problem::new(section.at("dead_letters.topic"), detail));
+    }
     let group = written.group.clone().unwrap_or_else(|| format!("tidewatch-{name}"));
     Ok(KafkaSourceConfig {
         name: name.to_owned(),
@@ -86,6 +117,9 @@ pub(super) fn check(
         wants_envelope,
         max_skew: duration("max_skew", written.max_skew.as_deref(), "1h")?,
         refresh: duration("refresh", written.refresh.as_deref(), "10s")?,
+        registry,
+        letters,
+        login: section.login,
     })
 }
 
@@ -154,16 +188,17 @@ impl Section<'_> {
             }
         }
         if let Some(sasl) = sasl {
-            let known = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
-            if !known.contains(&sasl.mechanism.as_str()) {
-                let detail = format!("`{}`; expected {}", sasl.mechanism, known.join(", "));
-                return Err(Problem::new(self.at("sasl.mechanism"), detail));
+            match sasl::check(&self.at("sasl"), sasl, tls.is_some(), self.environment)? {
+                CheckedSasl::Password { user, password } => {
+                    self.set("sasl.mechanism", sasl.mechanism.as_str());
+                    self.set("sasl.username", user);
+                    self.set("sasl.password", password.expose());
+                }
+                CheckedSasl::Token(login) => {
+                    self.set("sasl.mechanism", "OAUTHBEARER");
+                    self.login = Some(login);
+                }
             }
-            let user = self.environment.expand(&self.at("sasl.username"), &sasl.username)?;
-            let password = self.environment.secret(&self.at("sasl.password"), &sasl.password)?;
-            self.set("sasl.mechanism", sasl.mechanism.as_str());
-            self.set("sasl.username", user);
-            self.set("sasl.password", password.expose());
         }
         Ok(())
     }
@@ -194,7 +229,7 @@ mod tests {
     fn checked(text: &str) -> Result<KafkaSourceConfig, String> {
         let written: WrittenKafka = toml::from_str(text).unwrap();
         let environment = Environment::from_pairs([("PW", "hidden")]);
-        check("clicks", &written, false, &environment)
+        check("clicks", &written, false, None, &environment)
             .map_err(|problem| format!("{}: {}", problem.path, problem.detail))
     }
 
@@ -225,6 +260,10 @@ mod tests {
             (
                 "brokers = \"b:1\"\ntopic = \"t\"\nproperties = { \"group.id\" = \"x\" }",
                 "sources.clicks.properties.\"group.id\": is set by Tidewatch",
+            ),
+            (
+                "brokers = \"b:1\"\ntopic = \"t\"\ndead_letters = { topic = \"t\" }",
+                "sources.clicks.dead_letters.topic: `t` is read by this source",
             ),
             (
                 "brokers = \"b:1\"\ntopic = \"t\"\ntls = { key = \"k\" }",

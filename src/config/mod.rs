@@ -12,6 +12,8 @@ mod measure;
 mod monitor;
 mod notifier;
 mod rules;
+mod sasl;
+mod schema;
 mod secrets;
 mod units;
 mod written;

@@ -12,7 +12,8 @@ use super::{
     status,
 };
 use crate::record::{
-    Checkpoint, CheckpointDelta, Conflict, Decoder, PartitionId, Receipt, RecordBatch, RejectSample, SourceId,
+    Checkpoint, CheckpointDelta, Conflict, Decoder, Header, PartitionId, Receipt, RecordBatch, RejectSample,
+    SourceId,
 };
 
 /// Limits of an engine.
@@ -22,11 +23,13 @@ pub struct EngineLimits {
     pub threads: usize,
     /// Refused events kept per batch for dead letters; all are counted.
     pub rejects_kept: usize,
+    /// Keep refused records whole, so that they can be passed on.
+    pub records_kept: bool,
 }
 
 impl Default for EngineLimits {
     fn default() -> Self {
-        Self { threads: 1, rejects_kept: 100 }
+        Self { threads: 1, rejects_kept: 100, records_kept: false }
     }
 }
 
@@ -58,6 +61,7 @@ struct Pending {
     receipt_ids: Vec<(Arc<str>, Receipt)>,
     inputs: Vec<RecordedInput>,
     rejects: Vec<RejectSample>,
+    reject_bytes: usize,
     num_records: usize,
 }
 
@@ -211,8 +215,14 @@ impl Engine {
         self.pending.rejects.len()
     }
 
+    /// Bytes in them.
+    pub fn num_pending_reject_bytes(&self) -> usize {
+        self.pending.reject_bytes
+    }
+
     /// Refused events since the last call, for dead letters.
     pub fn take_rejects(&mut self) -> Vec<RejectSample> {
+        self.pending.reject_bytes = 0;
         std::mem::take(&mut self.pending.rejects)
     }
 
@@ -300,7 +310,12 @@ impl Engine {
     }
 
     fn job(&mut self, batch: RecordBatch) -> IntakeJob {
-        if let Some(header) = &batch.header {
+        if let Some(Header::Schemas(schemas)) = &batch.header {
+            let mut decoder = self.decoder.clone();
+            decoder.set_schemas(Arc::clone(schemas));
+            return self.job_with(batch, decoder);
+        }
+        if let Some(Header::Row(header)) = &batch.header {
             let decoder = self.decoders.entry(batch.partition.clone()).or_insert_with(|| {
                 let mut decoder = self.decoder.clone();
                 // A column that the file lacks reads as missing in every row; `check --online` names it.
@@ -328,6 +343,7 @@ impl Engine {
         IntakeJob {
             wants_receipts: self.journaled,
             rejects_kept: self.limits.rejects_kept,
+            records_kept: self.limits.records_kept,
             receipts: Vec::new(),
             batch,
             decoder,
@@ -342,6 +358,7 @@ impl Engine {
             monitor.windows.set_ended(&batch.partition, batch.ends_partition);
             monitor.totals.add(&part.totals);
             monitor.keep_samples(&part.rejects);
+            self.pending.reject_bytes += part.rejects.iter().map(RejectSample::num_bytes).sum::<usize>();
             self.pending.rejects.extend(part.rejects);
         }
         self.pending.num_records += batch.records.len();

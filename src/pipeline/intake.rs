@@ -33,6 +33,8 @@ pub(super) struct IntakeJob {
     pub(super) wants_receipts: bool,
     /// Refused events kept per batch; all are counted.
     pub(super) rejects_kept: usize,
+    /// Refused records are kept whole.
+    pub(super) records_kept: bool,
 }
 
 /// What all monitors together made of a row: a receipt speaks of the worst.
@@ -47,7 +49,7 @@ enum Fate {
 impl IntakeJob {
     /// Decodes and aggregates the batch.
     pub(super) fn run(&mut self) {
-        let Self { batch, decoder, monitors, receipts, wants_receipts, rejects_kept } = self;
+        let Self { batch, decoder, monitors, receipts, wants_receipts, rejects_kept, records_kept } = self;
         let mut row: Vec<Field<'_>> = Vec::new();
         let mut inputs = Inputs::default();
         for (record_index, record) in batch.records.iter().enumerate() {
@@ -67,7 +69,9 @@ impl IntakeJob {
                             if monitor.rejects.len() < *rejects_kept {
                                 let known =
                                     monitor.rejects.last().is_some_and(|last| last.record == record_index);
-                                monitor.rejects.push(sample(batch, place, reject, known));
+                                let mut sample = sample(batch, place, reject, known);
+                                sample.whole = (*records_kept && !known).then(|| record.detached());
+                                monitor.rejects.push(sample);
                             }
                         }
                     }
@@ -145,5 +149,6 @@ fn sample(batch: &RecordBatch, (record, row): (usize, usize), reject: Reject, kn
         reason: reject.reason,
         detail: reject.detail,
         payload: String::from_utf8_lossy(kept).into_owned(),
+        whole: None,
     }
 }

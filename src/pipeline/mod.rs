@@ -18,6 +18,7 @@ mod engine;
 mod frames;
 mod guard;
 mod intake;
+mod letters;
 mod models;
 mod monitor;
 mod ports;
@@ -38,8 +39,9 @@ pub use guard::Guard;
 pub use models::{Judging, Models, Seen};
 pub use monitor::{Monitor, Totals};
 pub use ports::{
-    DeadLetters, Fault, History, HistoryRange, IncidentQuery, Notifier, NotifyError, Outbox, OutboxRow,
-    Restored, RestoredMonitor, Retry, Source, SourceError, SourceFigures, SourceState, Store, StoreError,
+    DeadLetters, Fault, History, HistoryRange, IncidentQuery, LettersKept, Notifier, NotifyError, Outbox,
+    OutboxRow, Restored, RestoredMonitor, Retry, Source, SourceError, SourceFigures, SourceState, Store,
+    StoreError,
 };
 pub use relations::RelationSpec;
 pub use restore::{RestoreError, restore};

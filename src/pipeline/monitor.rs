@@ -272,7 +272,9 @@ impl Monitor {
 
     /// Keeps the last few refused events for people.
     pub(super) fn keep_samples(&mut self, samples: &[RejectSample]) {
-        self.samples.extend_from_slice(samples);
+        let skipped = samples.len().saturating_sub(SAMPLES_KEPT);
+        let sample = |sample: &RejectSample| RejectSample { whole: None, ..sample.clone() };
+        self.samples.extend(samples[skipped..].iter().map(sample));
         let surplus = self.samples.len().saturating_sub(SAMPLES_KEPT);
         self.samples.drain(..surplus);
     }

@@ -343,6 +343,16 @@ pub trait Notifier: Send + Sync + fmt::Debug {
 /// Takes refused events, for people to look at.
 #[async_trait]
 pub trait DeadLetters: Send {
-    /// Keeps these. Called before the commit that counts them, so that none is lost.
-    async fn keep(&mut self, rejects: &[RejectSample]) -> Result<(), StoreError>;
+    /// Keeps these. Called before the commit that counts them, and again with the same ones after an error
+    /// that may be retried, so that none is lost.
+    async fn keep(&mut self, rejects: &[RejectSample]) -> Result<LettersKept, StoreError>;
+}
+
+/// What became of refused events that were to be kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LettersKept {
+    /// Written.
+    pub written: u64,
+    /// Never to be written; where each came from was logged.
+    pub dropped: u64,
 }

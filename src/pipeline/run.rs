@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Clock, Commit, DeadLetters, Engine, Retry, Source, SourceError, SourceState, SourceStatus, StatusBoard,
-    Store, StoreError, Telemetry, Totals,
+    Store, StoreError, Telemetry, Totals, letters,
     telemetry::{BatchRead, CommitPostponed, CommitStored, IncidentChanged, SourceLost},
 };
 use crate::{
@@ -47,6 +47,8 @@ impl Default for RunPolicy {
 
 /// Refused events held in memory before they are written to the dead letters.
 const REJECTS_HELD_MAX: usize = 10_000;
+/// And their bytes.
+const REJECT_BYTES_HELD_MAX: usize = 32 << 20;
 
 /// Why a run loop stopped.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +95,7 @@ pub struct Runner {
     /// Where it is stored.
     pub store: Arc<dyn Store>,
     /// Where refused events go besides the counters.
-    pub dead_letters: Option<Box<dyn DeadLetters>>,
+    pub dead_letters: Vec<Box<dyn DeadLetters>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Metrics.
@@ -165,11 +167,11 @@ impl Runner {
                     Err(error) => self.pause(error, &mut progress)?,
                 },
             }
-            if self.commit_due(&progress) {
-                self.commit(progress.positioned, &mut progress).await?;
+            if self.commit_due(&progress) && !self.commit(progress.positioned, &mut progress, &stop).await? {
+                return Ok(self.engine);
             }
         }
-        self.commit(true, &mut progress).await?;
+        self.commit(true, &mut progress, &stop).await?;
         Ok(self.engine)
     }
 
@@ -228,7 +230,9 @@ impl Runner {
         {
             return true;
         }
-        if self.dead_letters.is_some() && engine.num_pending_rejects() >= REJECTS_HELD_MAX {
+        let full = engine.num_pending_rejects() >= REJECTS_HELD_MAX
+            || engine.num_pending_reject_bytes() >= REJECT_BYTES_HELD_MAX;
+        if full && !self.dead_letters.is_empty() {
             return true;
         }
         let waited = self.clock.now_millis() - progress.committed_at;
@@ -236,11 +240,21 @@ impl Runner {
         engine.has_results() && (caught_up || waited >= self.policy.commit_every.as_millis() as i64)
     }
 
-    async fn commit(&mut self, full: bool, progress: &mut Progress) -> Result<(), RunError> {
+    /// `false` when it was asked to stop before everything could be kept: nothing may be committed any more.
+    async fn commit(
+        &mut self,
+        full: bool,
+        progress: &mut Progress,
+        stop: &CancellationToken,
+    ) -> Result<bool, RunError> {
         let fail = |source_id: &SourceId, error| RunError::Store { source_id: source_id.clone(), error };
         let rejects = self.engine.take_rejects();
-        if let Some(dead_letters) = self.dead_letters.as_mut().filter(|_| !rejects.is_empty()) {
-            dead_letters.keep(&rejects).await.map_err(|error| fail(&self.source_id, error))?;
+        let (pause_max, source) = (self.policy.pause_max, self.source_id.as_str());
+        let kept =
+            letters::keep(&mut self.dead_letters, &rejects, (source, &self.telemetry, pause_max), stop).await;
+        let kept = kept.map_err(|error| fail(&self.source_id, error))?;
+        if !kept {
+            return Ok(false);
         }
         let full = full
             || self.engine.num_pending_records() >= self.policy.commit_records_max
@@ -264,7 +278,7 @@ impl Runner {
         progress.positioned = false;
         progress.committed_at = self.clock.now_millis();
         self.publish(progress);
-        Ok(())
+        Ok(true)
     }
 
     fn tell(&self, commit: &Commit) {
@@ -335,6 +349,6 @@ fn is_first_position(batch: &RecordBatch) -> bool {
 }
 
 /// 0.25 s, doubling.
-fn backoff(failures: u32, most: Duration) -> Duration {
+pub(super) fn backoff(failures: u32, most: Duration) -> Duration {
     Duration::from_millis(250).saturating_mul(1 << failures.min(10)).min(most)
 }

@@ -42,6 +42,7 @@ pub struct Telemetry {
     records_behind: IntGaugeVec,
     source_trouble: IntCounterVec,
     acknowledge_seconds: Histogram,
+    letters: IntCounterVec,
 }
 
 impl Default for Telemetry {
@@ -163,6 +164,11 @@ impl Telemetry {
                 "tidewatch_source_lag_records",
                 "Records still to read, by partition and under the name (all) in total.",
                 &["source", "partition"],
+            ),
+            letters: counter(
+                "tidewatch_source_dead_letters_total",
+                "Refused events for the dead letters: written, failed (an attempt for some of them), dropped.",
+                &["source", "outcome"],
             ),
             source_trouble: counter(
                 "tidewatch_source_trouble_total",
@@ -314,6 +320,35 @@ impl CommitPostponed<'_> {
     pub(super) fn emit(&self, telemetry: &Telemetry) {
         telemetry.store_errors.with_label_values(&[self.source]).inc();
         tracing::warn!(source = self.source, error = %self.error, "commit failed, trying again");
+    }
+}
+
+/// Refused events were written to a place for dead letters.
+#[derive(Debug)]
+pub(super) struct LettersWritten<'a> {
+    pub(super) source: &'a str,
+    pub(super) kept: super::LettersKept,
+}
+
+impl LettersWritten<'_> {
+    pub(super) fn emit(&self, telemetry: &Telemetry) {
+        for (outcome, count) in [("written", self.kept.written), ("dropped", self.kept.dropped)] {
+            telemetry.letters.with_label_values(&[self.source, outcome]).inc_by(count);
+        }
+    }
+}
+
+/// Refused events could not be written and will be tried again before anything is committed.
+#[derive(Debug)]
+pub(super) struct LettersPostponed<'a> {
+    pub(super) source: &'a str,
+    pub(super) error: &'a super::StoreError,
+}
+
+impl LettersPostponed<'_> {
+    pub(super) fn emit(&self, telemetry: &Telemetry) {
+        telemetry.letters.with_label_values(&[self.source, "failed"]).inc();
+        tracing::warn!(source = self.source, error = %self.error, "dead letters not written, trying again");
     }
 }
 

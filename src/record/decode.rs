@@ -1,10 +1,10 @@
 //! Records into rows of fields. Never fails as a whole: what cannot be read becomes a reject of its own.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::de::{DeserializeSeed, Deserializer as _, SeqAccess, Visitor};
 
-use super::{Field, FieldPaths, Reject, RejectReason, RowSplit, RowSplitter};
+use super::{Field, FieldPaths, Reject, RejectReason, RowSplit, RowSplitter, SchemaOf, Schemas};
 
 /// How the records of a source are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,13 +18,15 @@ pub enum Format {
         /// The names of the cells; `None` when each partition starts with a header row.
         columns: Option<Vec<String>>,
     },
+    /// Avro or Protobuf.
+    Encoded(SchemaOf),
 }
 
 impl Format {
     /// How a stream of this format is cut into records.
     pub fn row_split(&self) -> RowSplit {
         match self {
-            Self::Json => RowSplit::Newline,
+            Self::Json | Self::Encoded(_) => RowSplit::Newline,
             Self::Delimited { .. } => RowSplit::Quoted,
         }
     }
@@ -43,6 +45,8 @@ pub struct Decoder {
     /// Cell index -> field index, for delimited formats.
     cells: Vec<Option<usize>>,
     record_bytes_max: usize,
+    /// Those of the batch that is being read.
+    schemas: Option<Arc<Schemas>>,
 }
 
 /// Called once for each row, with its fields or with why it has none.
@@ -65,7 +69,7 @@ impl Decoder {
             Format::Delimited { columns: Some(columns), .. } => Self::cells(columns, &paths),
             _ => Vec::new(),
         };
-        Self { format, paths, cells, record_bytes_max }
+        Self { format, paths, cells, record_bytes_max, schemas: None }
     }
 
     fn cells(columns: &[String], paths: &FieldPaths) -> Vec<Option<usize>> {
@@ -90,6 +94,11 @@ impl Decoder {
         }
     }
 
+    /// Takes the schemas of the records that follow.
+    pub fn set_schemas(&mut self, schemas: Arc<Schemas>) {
+        self.schemas = Some(schemas);
+    }
+
     /// Calls `visit` once for each row of the record, in order, with its fields or with why it has none.
     pub fn decode<'a>(&self, payload: &'a [u8], row: &mut Vec<Field<'a>>, visit: Visit<'_, 'a>) {
         if payload.len() > self.record_bytes_max {
@@ -98,6 +107,17 @@ impl Decoder {
         }
         match &self.format {
             Format::Json => self.decode_json(payload, row, visit),
+            Format::Encoded(schema) => {
+                let read = match (schema, &self.schemas) {
+                    (SchemaOf::All(schema), _) => schema.read(payload, &self.paths, row),
+                    (SchemaOf::Record(_), Some(schemas)) => schemas.read(payload, &self.paths, row),
+                    (SchemaOf::Record(_), None) => Err("no schemas came with it".into()),
+                };
+                match read {
+                    Ok(()) => visit(Ok(row)),
+                    Err(detail) => visit(Err(Reject::new(RejectReason::Malformed, detail))),
+                }
+            }
             Format::Delimited { delimiter, .. } => {
                 for text in RowSplitter::rows(RowSplit::Quoted, payload) {
                     match self.read_cells(text, *delimiter, row) {

@@ -1,7 +1,7 @@
 //! What comes around a record's payload: key, headers, the time the broker keeps. Monitors reach it as the
 //! fields `@key`, `@timestamp` (milliseconds) and `@header.NAME`.
 
-use std::borrow::Cow;
+use bytes::Bytes;
 
 use super::{Decoder, Field, Record, decode::Visit};
 
@@ -9,11 +9,13 @@ use super::{Decoder, Field, Record, decode::Visit};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Envelope {
     /// The record's key.
-    pub key: Option<String>,
+    pub key: Option<Bytes>,
     /// The record's own time.
     pub timestamp_millis: Option<i64>,
-    /// Headers in their order; the last of a name counts.
-    pub headers: Vec<(String, String)>,
+    /// Headers in their order, also such without a value; the last of a name counts.
+    pub headers: Vec<(String, Option<Bytes>)>,
+    /// Where exactly it was in its partition, if it is to be passed on when it is refused.
+    pub offset: Option<u64>,
 }
 
 impl Envelope {
@@ -28,14 +30,15 @@ impl Envelope {
             "@timestamp" => self.timestamp_millis.map_or(Field::Missing, Field::Int),
             _ => {
                 let name = path.trim_start_matches("@header.");
-                text(self.headers.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value))
+                let found = self.headers.iter().rev().find(|(known, _)| known == name);
+                text(found.and_then(|(_, value)| value.as_ref()))
             }
         }
     }
 }
 
-fn text(text: Option<&String>) -> Field<'_> {
-    text.map_or(Field::Missing, |text| Field::Text(Cow::Borrowed(text)))
+fn text(bytes: Option<&Bytes>) -> Field<'_> {
+    bytes.map_or(Field::Missing, |bytes| Field::Text(String::from_utf8_lossy(bytes)))
 }
 
 impl Decoder {
@@ -51,6 +54,9 @@ impl Decoder {
             .filter(|(_, name)| Envelope::holds(name))
             .map(|(index, name)| (index, envelope.field(name)))
             .collect();
+        if around.is_empty() {
+            return self.decode(&record.payload, row, visit);
+        }
         self.decode(&record.payload, row, &mut |fields| match fields {
             Ok(fields) => {
                 let mut fields = fields.to_vec();
@@ -79,7 +85,8 @@ mod tests {
         let envelope = Envelope {
             key: Some("k".into()),
             timestamp_millis: Some(7),
-            headers: vec![("tenant".into(), "x".into()), ("tenant".into(), "y".into())],
+            headers: vec![("tenant".into(), Some("x".into())), ("tenant".into(), Some("y".into()))],
+            offset: None,
         };
         let record = Record { envelope: Some(Box::new(envelope)), ..Record::new(r#"{"a":1}"#) };
         let mut rows = Vec::new();

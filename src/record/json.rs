@@ -67,8 +67,9 @@ pub struct FieldPaths {
     root: Node,
 }
 
+/// What is asked of an object: its keys that lead to fields, and the field that the value itself is.
 #[derive(Clone, Debug, Default)]
-struct Node {
+pub(super) struct Node {
     children: Vec<(String, Node)>,
     field: Option<usize>,
 }
@@ -92,6 +93,12 @@ impl FieldPaths {
     /// The paths in index order.
     pub fn names(&self) -> &[String] {
         &self.paths
+    }
+
+    /// The tree of the paths.
+    #[cfg(feature = "schemas")]
+    pub(super) fn root(&self) -> &Node {
+        &self.root
     }
 
     /// Reads one object into `row`, which is cleared first. `Ok(false)` when the value is no object.
@@ -122,6 +129,24 @@ impl Node {
             self.children.len() - 1
         });
         self.children[at].1.insert(names, field);
+    }
+
+    /// What is asked of the value under a key.
+    pub(super) fn child(&self, key: &str) -> Option<&Self> {
+        self.children.iter().find(|(name, _)| name == key).map(|(_, node)| node)
+    }
+}
+
+#[cfg(feature = "schemas")]
+impl Node {
+    /// The keys and what is asked of each.
+    pub(super) fn children(&self) -> impl Iterator<Item = (&str, &Self)> {
+        self.children.iter().map(|(name, node)| (name.as_str(), node))
+    }
+
+    /// The index of the field that the value is.
+    pub(super) fn field(&self) -> Option<usize> {
+        self.field
     }
 }
 
@@ -224,7 +249,7 @@ impl<'n> Visitor<'_> for KeySeed<'n> {
         f.write_str("a key")
     }
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.children.iter().find(|(name, _)| name == key).map(|(_, node)| node))
+        Ok(self.0.child(key))
     }
 }
 

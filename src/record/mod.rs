@@ -5,14 +5,19 @@
 //!
 //! It knows nothing of windows, of any source, or of the wall clock.
 
+#[cfg(feature = "schemas")]
+mod avro;
 mod checkpoint;
 mod decode;
 mod envelope;
 mod filter;
 mod json;
 mod mapping;
+#[cfg(feature = "schemas")]
+mod protobuf;
 mod reject;
 mod rows;
+mod schema;
 mod timestamp;
 
 pub use checkpoint::{Checkpoint, CheckpointDelta, Conflict, PartitionId, Position, SourceId};
@@ -23,6 +28,7 @@ pub use json::{Field, FieldPaths};
 pub use mapping::{Event, Input, InputKind, Inputs, Mapping, MappingError, MeasureInput, NO_VALUE};
 pub use reject::{Reject, RejectReason, RejectSample};
 pub use rows::{RowSplit, RowSplitter};
+pub use schema::{Encoding, Schema, SchemaError, SchemaOf, SchemaText, Schemas};
 pub use timestamp::{TimestampFormat, TimestampFormatError};
 
 use std::sync::Arc;
@@ -31,7 +37,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// One raw message of a partition.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The bytes as they came, decompressed.
     pub payload: Bytes,
@@ -45,6 +51,21 @@ impl Record {
     /// A record without an id.
     pub fn new(payload: impl Into<Bytes>) -> Self {
         Self { payload: payload.into(), id: None, envelope: None }
+    }
+
+    /// A copy that keeps nothing else in memory, as a record does that shares a buffer with its batch.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let copy = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+        let envelope = self.envelope.as_deref().map(|envelope| {
+            let header = |(name, value): &(String, Option<Bytes>)| (name.clone(), value.as_ref().map(copy));
+            Box::new(Envelope {
+                key: envelope.key.as_ref().map(copy),
+                headers: envelope.headers.iter().map(header).collect(),
+                ..*envelope
+            })
+        });
+        Self { payload: copy(&self.payload), id: self.id.clone(), envelope }
     }
 }
 
@@ -65,6 +86,15 @@ pub struct Receipt {
     pub rejects: Vec<(usize, String)>,
 }
 
+/// What the records of a batch share and cannot be read without.
+#[derive(Clone, Debug)]
+pub enum Header {
+    /// The header row of a delimited file.
+    Row(Bytes),
+    /// The schemas that the records name.
+    Schemas(Arc<Schemas>),
+}
+
 /// A run of consecutive records of one partition, with the positions it covers.
 ///
 /// The positions are a field of the batch and not of its records, so that a batch of empty records
@@ -79,8 +109,8 @@ pub struct RecordBatch {
     pub from_exclusive: Position,
     /// The position of the last record.
     pub to_inclusive: Position,
-    /// The header row of a delimited file, which every record of the partition shares.
-    pub header: Option<Bytes>,
+    /// What its records cannot be read without.
+    pub header: Option<Header>,
     /// When the records arrived, for sources that can tell: events much later than this are refused.
     /// Milliseconds since the Unix epoch. `None` for stored files.
     pub received_millis: Option<i64>,

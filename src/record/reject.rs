@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Record;
+
 /// The closed set of reasons: a metric label, never free text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -93,4 +95,14 @@ pub struct RejectSample {
     pub detail: String,
     /// The record, cut to its first 64 KiB; empty when an earlier row of the same record holds it already.
     pub payload: String,
+    /// The whole record, where refused records are passed on.
+    #[serde(skip)]
+    pub whole: Option<Record>,
+}
+
+impl RejectSample {
+    /// Bytes of records in it.
+    pub fn num_bytes(&self) -> usize {
+        self.payload.len() + self.whole.as_ref().map_or(0, |record| record.payload.len())
+    }
 }

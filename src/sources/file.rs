@@ -15,7 +15,7 @@ use bytes::Bytes;
 use super::chunks::RowReader;
 use crate::{
     pipeline::{Source, SourceError, SourceState},
-    record::{Checkpoint, Format, PartitionId, Position, Receipt, RecordBatch},
+    record::{Checkpoint, Format, Header, PartitionId, Position, Receipt, RecordBatch},
 };
 
 /// Rows per batch at full speed, and when paced.
@@ -173,7 +173,7 @@ impl Part {
             records,
             from_exclusive,
             to_inclusive,
-            header: self.header.clone(),
+            header: self.header.clone().map(Header::Row),
             received_millis: None,
             lag_millis: None,
             ends_partition: self.ended,

@@ -13,6 +13,6 @@ mod simulated;
 pub use file::{FileSource, FileSourceConfig};
 pub use http::{HttpIntake, HttpIntakeError, HttpSource};
 #[cfg(feature = "kafka")]
-pub use kafka::KafkaSource;
-pub use kafka::{KafkaSourceConfig, KafkaStart, KafkaTopics};
+pub use kafka::{KafkaLetters, KafkaSource};
+pub use kafka::{KafkaLogin, KafkaRegistry, KafkaSourceConfig, KafkaStart, KafkaTopics};
 pub use simulated::{SimulatedSource, SimulatedSourceConfig};

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    pipeline::{DeadLetters, StoreError},
+    pipeline::{DeadLetters, LettersKept, StoreError},
     record::RejectSample,
 };
 
@@ -32,7 +32,7 @@ impl DeadLetterFile {
 
 #[async_trait]
 impl DeadLetters for DeadLetterFile {
-    async fn keep(&mut self, rejects: &[RejectSample]) -> Result<(), StoreError> {
+    async fn keep(&mut self, rejects: &[RejectSample]) -> Result<LettersKept, StoreError> {
         let mut lines = Vec::new();
         for reject in rejects {
             serde_json::to_writer(&mut lines, reject).expect("a sample is plain text and numbers");
@@ -40,6 +40,7 @@ impl DeadLetters for DeadLetterFile {
         }
         tokio::task::block_in_place(|| self.file.write_all(&lines)).map_err(|error| {
             StoreError::Unavailable(format!("could not write to `{}`: {error}", self.path.display()))
-        })
+        })?;
+        Ok(LettersKept { written: rejects.len() as u64, dropped: 0 })
     }
 }

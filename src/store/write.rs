@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     pipeline::{Commit, ModelBlob, MonitorCommit, Restored, RestoredMonitor, Store, StoreError},
-    record::{Checkpoint, PartitionId, Position, Record, RecordBatch, SourceId},
+    record::{Checkpoint, Header, PartitionId, Position, Record, RecordBatch, SourceId},
 };
 
 /// Receipts are kept this long: a sender that repeats a record later is counted again.
@@ -110,7 +110,7 @@ fn journal(connection: &Connection, source: &SourceId) -> Result<Vec<RecordBatch
             records: stored.records.into_iter().map(record).collect(),
             from_exclusive: parse_position(&text(1)?)?,
             to_inclusive: parse_position(&text(2)?)?,
-            header: stored.header.map(Into::into),
+            header: stored.header.map(|row| Header::Row(row.into())),
             received_millis: row.get(3).map_err(failed)?,
             lag_millis: None,
             ends_partition: false,
@@ -146,7 +146,7 @@ fn write_journal(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Re
     for batch in &commit.journal {
         let record = |record: &Record| (record.id.as_deref().map(str::to_owned), record.payload.to_vec());
         let records = JournalRecords {
-            header: batch.header.as_ref().map(|header| header.to_vec()),
+            header: batch.header.as_ref().and_then(header_row),
             records: batch.records.iter().map(record).collect(),
         };
         let bytes = postcard::to_stdvec(&records).expect("plain bytes always serialize");
@@ -257,6 +257,14 @@ pub(super) fn word<T: Serialize>(value: &T) -> String {
     json(value).trim_matches('"').to_owned()
 }
 
+/// The row to write. Schemas are not: sources that have them can be read again.
+fn header_row(header: &Header) -> Option<Vec<u8>> {
+    match header {
+        Header::Row(row) => Some(row.to_vec()),
+        Header::Schemas(_) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,7 +279,7 @@ mod tests {
             records: vec![Record { payload: "1,DE".into(), id: Some("post-1".into()), envelope: None }],
             from_exclusive: from,
             to_inclusive: to,
-            header: Some("total,country".into()),
+            header: Some(Header::Row("total,country".into())),
             received_millis: Some(7),
             lag_millis: None,
             ends_partition: false,
@@ -296,7 +304,7 @@ mod tests {
         store.commit(&first).await.unwrap();
         let restored = store.restore(&SourceId::new("s")).await.unwrap();
         let batch = &restored.journal[0];
-        assert_eq!(batch.header.as_deref(), Some(&b"total,country"[..]));
+        assert_eq!(batch.header.as_ref().and_then(header_row).as_deref(), Some(&b"total,country"[..]));
         assert_eq!(batch.records[0].payload, "1,DE");
         assert_eq!(batch.records[0].id.as_deref(), Some("post-1"));
         assert_eq!(restored.checkpoint.position(&PartitionId::new("p")), Position::at(5));

@@ -92,7 +92,7 @@ impl Bench {
             source: Box::new(source),
             engine: Engine::new(source_id, decoder, vec![monitor], Checkpoint::default(), true, limits),
             store: store.clone(),
-            dead_letters: None,
+            dead_letters: Vec::new(),
             clock: clock.clone(),
             telemetry: telemetry.clone(),
             board: board.clone(),

@@ -7,13 +7,20 @@ use std::{
 
 use rdkafka::{
     ClientConfig, ClientContext, Statistics, TopicPartitionList,
+    client::OAuthToken,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, ConsumerContext},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
 
-use super::KafkaSourceConfig;
-use crate::{pipeline::SourceError, record::PartitionId};
+use super::{
+    KafkaLogin, KafkaSourceConfig,
+    login::{Login, TokenError},
+};
+use crate::{
+    pipeline::{Clock, SourceError},
+    record::PartitionId,
+};
 use tokio::time::Instant;
 
 pub(super) type Consumer = BaseConsumer<Context>;
@@ -26,6 +33,8 @@ const COMMITS_KEPT: usize = 1_000;
 pub(super) struct Notes {
     /// The last trouble, until the broker is heard of again.
     pub(super) trouble: Option<(RDKafkaErrorCode, String)>,
+    /// Why there is no token to log in with, while there is none; `Ok` once there was one.
+    pub(super) token: Option<Result<(), TokenError>>,
     /// No broker can be reached.
     pub(super) all_down: bool,
     /// End of each partition, as last heard.
@@ -48,16 +57,43 @@ pub(super) struct Notes {
 }
 
 /// Shared by client, reader and source.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Context(Arc<Mutex<Notes>>);
+#[derive(Clone, Debug)]
+pub(super) struct Context {
+    notes: Arc<Mutex<Notes>>,
+    login: Option<Arc<Login>>,
+}
 
 impl Context {
+    /// For one client.
+    pub(super) fn new(config: &KafkaSourceConfig, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
+        let login = config.login.as_ref().map(|login| Login::new(login, clock)).transpose();
+        let login = login
+            .map_err(|error| SourceError::Unusable(format!("`sources.{}.sasl`: {error}", config.name)))?;
+        Ok(Self { notes: Arc::default(), login: login.map(Arc::new) })
+    }
+
     pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True while the first token is still to come.
+    pub(super) fn lacks_token(&self) -> bool {
+        self.login.is_some() && self.notes().token.is_none()
     }
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    /// Called when there is no token yet and when the last one ends soon, on the thread that polls.
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        let login = self.login.as_ref().ok_or("no login with tokens is configured")?;
+        let token = login.token();
+        self.notes().token = Some(token.as_ref().map(|_| ()).map_err(Clone::clone));
+        let token = token?;
+        Ok(OAuthToken { token: token.text, principal_name: token.principal, lifetime_ms: token.ends_millis })
+    }
+
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
         // Up to forty lines a second while a broker is away; the state is told once, elsewhere.
         tracing::debug!(facility, message, "librdkafka");
@@ -137,10 +173,25 @@ pub(super) fn consumer(config: &KafkaSourceConfig, context: &Context) -> Result<
 }
 
 /// What is wrong, in words that say which setting to look at; `true` when only a person can mend it.
-pub(super) fn explain(config: &KafkaSourceConfig, code: RDKafkaErrorCode, reason: &str) -> (String, bool) {
+pub(super) fn explain(
+    config: &KafkaSourceConfig,
+    context: &Context,
+    code: RDKafkaErrorCode,
+    reason: &str,
+) -> (String, bool) {
+    if let Some(Err(error)) = &context.notes().token {
+        let settings = token_settings(config);
+        let text = format!("Kafka at {}: no token to log in with: {error}; check {settings}", config.brokers);
+        return (text, error.is_refusal());
+    }
     let setting = |key: &str| format!("`sources.{}.{key}`", config.name);
     let wants_certificate = reason.contains("alert") && reason.contains("certificate");
     let (hint, final_) = match code {
+        RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed
+            if config.login.is_some() =>
+        {
+            (format!("the broker refused the token; check {}", token_settings(config)), true)
+        }
         RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed => {
             let user = config.property("sasl.username").unwrap_or("(none)");
             let (name, word) = (setting("sasl.username"), setting("sasl.password"));
@@ -168,6 +219,20 @@ pub(super) fn explain(config: &KafkaSourceConfig, code: RDKafkaErrorCode, reason
     (format!("Kafka at {}: {hint} ({reason})", config.brokers), final_)
 }
 
+/// The settings that tokens come from.
+fn token_settings(config: &KafkaSourceConfig) -> String {
+    let keys: &[&str] = match config.login {
+        Some(KafkaLogin::Msk { .. }) => &["sasl.region"],
+        _ => &["sasl.token_url", "sasl.client_id", "sasl.client_secret", "sasl.scope"],
+    };
+    let named: Vec<String> = keys.iter().map(|key| format!("`sources.{}.{key}`", config.name)).collect();
+    let more = match config.login {
+        Some(KafkaLogin::Msk { .. }) => " and that the AWS credentials may do `kafka-cluster:Connect`",
+        _ => "",
+    };
+    named.join(", ") + more
+}
+
 /// The same for what a call returned.
 pub(super) fn call_failed(
     config: &KafkaSourceConfig,
@@ -178,5 +243,5 @@ pub(super) fn call_failed(
     let (code, reason) = noted.unwrap_or_else(|| {
         (error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown), error.to_string())
     });
-    explain(config, code, &reason)
+    explain(config, context, code, &reason)
 }

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::record::Encoding;
+
 /// What to read and how to connect.
 #[derive(Clone)]
 pub struct KafkaSourceConfig {
@@ -23,6 +25,50 @@ pub struct KafkaSourceConfig {
     pub max_skew: Duration,
     /// How often to look for new partitions and topics.
     pub refresh: Duration,
+    /// Where the schemas of Avro and Protobuf records are.
+    pub registry: Option<KafkaRegistry>,
+    /// The topic that refused records are passed on to.
+    pub letters: Option<String>,
+    /// A login with tokens.
+    pub login: Option<KafkaLogin>,
+}
+
+/// A login with tokens that are fetched or made, and renewed in time.
+#[derive(Clone)]
+pub enum KafkaLogin {
+    /// Tokens of an OAuth 2 authorization server, by the client credentials grant.
+    Credentials {
+        /// Its token endpoint.
+        url: String,
+        /// The client.
+        id: String,
+        /// Its secret. Never printed.
+        secret: String,
+        /// What to ask for.
+        scope: Option<String>,
+        /// Certificates to trust besides the system's, in PEM.
+        ca: Option<String>,
+    },
+    /// Signatures for Amazon MSK, with credentials as AWS tools find them.
+    Msk {
+        /// The cluster's region.
+        region: String,
+    },
+}
+
+/// A schema registry that answers as Confluent's does.
+#[derive(Clone)]
+pub struct KafkaRegistry {
+    /// Where it is, such as `http://registry:8081`.
+    pub url: String,
+    /// What the records are encoded as.
+    pub encoding: Encoding,
+    /// User and password. Never printed.
+    pub login: Option<(String, String)>,
+    /// A bearer token. Never printed.
+    pub token: Option<String>,
+    /// Certificates to trust besides the system's, in PEM.
+    pub ca: Option<String>,
 }
 
 /// Which topics.
@@ -54,6 +100,18 @@ impl fmt::Debug for KafkaSourceConfig {
             .field("topics", &self.topics)
             .field("group", &self.group)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for KafkaLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KafkaLogin")
+    }
+}
+
+impl fmt::Debug for KafkaRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaRegistry").field("url", &self.url).finish_non_exhaustive()
     }
 }
 
@@ -104,6 +162,25 @@ impl KafkaSourceConfig {
         DEFAULTS.iter().copied().chain(given).chain(named).chain(OURS.iter().copied())
     }
 
+    /// The settings of the client that writes dead letters: no letter twice or out of order.
+    pub fn producer_properties(&self) -> impl Iterator<Item = (&str, &str)> {
+        let security = |key: &&str| {
+            ["security.", "ssl.", "sasl.", "socket.", "client.", "broker.", "enable.ssl", "debug"]
+                .iter()
+                .any(|start| key.starts_with(start))
+        };
+        let named = [
+            ("client.id", "tidewatch"),
+            ("reconnect.backoff.max.ms", "2000"),
+            ("topic.metadata.propagation.max.ms", "2000"),
+            // The broker says what is too large.
+            ("message.max.bytes", "1000000000"),
+        ];
+        let given = self.properties.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let ours = [("bootstrap.servers", self.brokers.as_str()), ("enable.idempotence", "true")];
+        named.into_iter().chain(given.filter(move |(key, _)| security(key))).chain(ours)
+    }
+
     /// The last value of a client setting that was given.
     pub fn property(&self, key: &str) -> Option<&str> {
         self.properties.iter().rev().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
@@ -130,6 +207,9 @@ mod tests {
             wants_envelope: false,
             max_skew: Duration::from_hours(1),
             refresh: Duration::from_secs(10),
+            registry: None,
+            letters: None,
+            login: None,
         };
         let last =
             |key: &str| config.client_properties().filter(|(known, _)| *known == key).last().unwrap().1;

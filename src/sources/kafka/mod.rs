@@ -4,7 +4,10 @@
 //! ```text
 //! librdkafka's threads   fetch and decompress, one bounded queue per partition
 //! reader.rs (a thread)   takes a batch from every partition that may be read; finds new partitions
+//! registry.rs            finds the schemas that Avro and Protobuf records name
 //! source.rs              hands the batches of several partitions to the run loop at once
+//! letters.rs             passes refused records on to a topic
+//! login.rs, msk.rs       tokens to log in with
 //! ```
 //!
 //! A partition of topic `orders` is called `orders/3`; its position is the offset of the last record read.
@@ -16,14 +19,22 @@ mod assign;
 #[cfg(feature = "kafka")]
 mod client;
 #[cfg(feature = "kafka")]
+mod letters;
+#[cfg(feature = "kafka")]
+mod login;
+#[cfg(feature = "kafka")]
+mod msk;
+#[cfg(feature = "kafka")]
 mod part;
 #[cfg(feature = "kafka")]
 mod positions;
 #[cfg(feature = "kafka")]
 mod reader;
 #[cfg(feature = "kafka")]
+mod registry;
+#[cfg(feature = "kafka")]
 mod source;
 
-pub use config::{KafkaSourceConfig, KafkaStart, KafkaTopics};
+pub use config::{KafkaLogin, KafkaRegistry, KafkaSourceConfig, KafkaStart, KafkaTopics};
 #[cfg(feature = "kafka")]
-pub use source::KafkaSource;
+pub use {letters::KafkaLetters, source::KafkaSource};

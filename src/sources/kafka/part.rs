@@ -1,5 +1,7 @@
 //! One partition: its queue, how far it was read, and the next batch of it.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 use rdkafka::{
     Message,
@@ -34,13 +36,36 @@ pub(super) enum Trouble {
     Other(KafkaError),
 }
 
+/// What is kept of a record beside its payload.
+#[derive(Clone, Copy)]
+pub(super) struct Keep {
+    /// Key, headers and time.
+    pub(super) envelope: bool,
+    /// Its offset as well, so that it can be passed on.
+    pub(super) offset: bool,
+}
+
 /// Records on their way into one batch, all in one buffer.
 struct Filling {
+    keep: Keep,
     buffer: BytesMut,
-    ends: Vec<(usize, Option<Box<Envelope>>)>,
+    records: Vec<Cut>,
     last_offset: i64,
     newest_millis: Option<i64>,
     tombstones: u64,
+}
+
+/// Where a record is in the buffer.
+struct Cut {
+    payload: Range<usize>,
+    around: Option<Box<Around>>,
+}
+
+struct Around {
+    key: Option<Range<usize>>,
+    timestamp_millis: Option<i64>,
+    headers: Vec<(String, Option<Range<usize>>)>,
+    offset: Option<u64>,
 }
 
 impl Part {
@@ -52,26 +77,27 @@ impl Part {
     /// Takes what the queue holds, at most one batch. Trouble ends the batch and is returned beside it.
     pub(super) fn take(
         &mut self,
-        wants_envelope: bool,
+        keep: Keep,
         now_millis: i64,
     ) -> (Option<RecordBatch>, u64, Option<Trouble>) {
         let mut filling = Filling {
+            keep,
             buffer: BytesMut::new(),
-            ends: Vec::new(),
+            records: Vec::new(),
             last_offset: self.next_offset() - 1,
             newest_millis: None,
             tombstones: 0,
         };
         let before = filling.last_offset;
         let mut trouble = None;
-        while filling.ends.len() < RECORDS_PER_BATCH && filling.buffer.len() < BYTES_PER_BATCH {
+        while filling.records.len() < RECORDS_PER_BATCH && filling.buffer.len() < BYTES_PER_BATCH {
             match self.queue.poll(std::time::Duration::ZERO) {
                 None => break,
                 Some(Ok(message)) => {
                     self.at_end = false;
                     // After a seek the client may still hold records from before it.
                     if message.offset() > filling.last_offset {
-                        filling.push(&message, wants_envelope);
+                        filling.push(&message);
                     }
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {
@@ -143,35 +169,53 @@ fn is_offset_gone(error: &KafkaError) -> bool {
 }
 
 impl Filling {
-    fn push(&mut self, message: &BorrowedMessage<'_>, wants_envelope: bool) {
+    fn push(&mut self, message: &BorrowedMessage<'_>) {
         self.last_offset = message.offset();
         self.newest_millis = self.newest_millis.max(message.timestamp().to_millis());
         let Some(payload) = message.payload() else {
             self.tombstones += 1;
             return;
         };
-        self.buffer.extend_from_slice(payload);
-        let envelope = wants_envelope.then(|| Box::new(envelope(message)));
-        self.ends.push((self.buffer.len(), envelope));
+        let payload = self.put(payload);
+        let around = self.keep.envelope.then(|| Box::new(self.around(message)));
+        self.records.push(Cut { payload, around });
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(bytes);
+        start..self.buffer.len()
+    }
+
+    fn around(&mut self, message: &BorrowedMessage<'_>) -> Around {
+        let headers = message.headers().into_iter().flat_map(Headers::iter);
+        Around {
+            key: message.key().map(|key| self.put(key)),
+            timestamp_millis: message.timestamp().to_millis(),
+            headers: headers
+                .map(|header| (header.key.to_owned(), header.value.map(|value| self.put(value))))
+                .collect(),
+            offset: self.keep.offset.then(|| message.offset() as u64),
+        }
     }
 
     fn records(self) -> Vec<Record> {
         let whole: Bytes = self.buffer.freeze();
-        let mut start = 0;
-        let cut = |(end, envelope): (usize, Option<Box<Envelope>>)| {
-            let payload = whole.slice(std::mem::replace(&mut start, end)..end);
-            Record { payload, id: None, envelope }
+        let envelope = |around: Box<Around>| {
+            let value = |range: Range<usize>| whole.slice(range);
+            let headers = around.headers.into_iter().map(|(name, range)| (name, range.map(value)));
+            Box::new(Envelope {
+                key: around.key.map(value),
+                timestamp_millis: around.timestamp_millis,
+                headers: headers.collect(),
+                offset: around.offset,
+            })
         };
-        self.ends.into_iter().map(cut).collect()
-    }
-}
-
-fn envelope(message: &BorrowedMessage<'_>) -> Envelope {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let headers = message.headers().into_iter().flat_map(Headers::iter);
-    Envelope {
-        key: message.key().map(text),
-        timestamp_millis: message.timestamp().to_millis(),
-        headers: headers.filter_map(|header| Some((header.key.to_owned(), text(header.value?)))).collect(),
+        let cut = |cut: Cut| Record {
+            payload: whole.slice(cut.payload),
+            id: None,
+            envelope: cut.around.map(envelope),
+        };
+        self.records.into_iter().map(cut).collect()
     }
 }

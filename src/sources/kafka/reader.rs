@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 use super::{
     KafkaSourceConfig,
     client::{Consumer, Context, call_failed, explain},
-    part::{Part, Trouble},
+    part::{Keep, Part, Trouble},
+    registry::Registry,
 };
 use crate::{
     pipeline::{Clock, SourceError, SourceState},
@@ -30,6 +31,8 @@ const BYTES_PER_ROUND: usize = 32 << 20;
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// A partition that had nothing for so long holds up no other.
 const STALLED: Duration = Duration::from_secs(10);
+/// How long the first token to log in with is waited for before brokers are asked.
+const TOKEN_WITHIN: Duration = Duration::from_secs(10);
 /// How long a commit under way is waited for at the end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -57,6 +60,8 @@ pub(super) struct Reader {
     pub(super) told: SourceState,
     /// Where new partitions start; not said yet.
     pub(super) positioned: Vec<RecordBatch>,
+    /// Where the schemas of the records are.
+    pub(super) registry: Option<Registry>,
 }
 
 /// The other end is gone, or there is nothing left to try.
@@ -64,6 +69,10 @@ pub(super) struct Over;
 
 impl Reader {
     pub(super) fn run(mut self) {
+        let until = Instant::now() + TOKEN_WITHIN;
+        while self.context.lacks_token() && Instant::now() < until && !self.sender.is_closed() {
+            drop(self.consumer.poll(Duration::from_millis(10)));
+        }
         while !self.sender.is_closed() && self.turn().is_ok() {}
         let until = Instant::now() + FAREWELL;
         while !self.context.notes().commits_sent.is_empty() && Instant::now() < until {
@@ -98,7 +107,7 @@ impl Reader {
         if all_down && !self.lost {
             let trouble = self.context.notes().trouble.clone();
             let (code, reason) = trouble.unwrap_or((RDKafkaErrorCode::AllBrokersDown, "no answer".into()));
-            let told = explain(&self.config, code, &reason);
+            let told = explain(&self.config, &self.context, code, &reason);
             self.looked_at = Some(Instant::now());
             return self.lose(told);
         }
@@ -160,6 +169,8 @@ impl Reader {
     fn round(&mut self) -> Result<(Vec<RecordBatch>, bool), Over> {
         let (order, held) = self.readable();
         let now = self.clock.now_millis();
+        let offset = self.config.letters.is_some();
+        let keep = Keep { envelope: self.config.wants_envelope || offset, offset };
         let (mut batches, mut bytes, mut tombstones) = (Vec::new(), 0, 0);
         let mut gone = Vec::new();
         let mut failed = None;
@@ -168,7 +179,7 @@ impl Reader {
                 break;
             }
             let Some(part) = self.parts.get_mut(&id) else { continue };
-            let (batch, empty, trouble) = part.take(self.config.wants_envelope, now);
+            let (batch, empty, trouble) = part.take(keep, now);
             tombstones += empty;
             bytes += batch.as_ref().map_or(0, RecordBatch::payload_bytes);
             batches.extend(batch);
@@ -232,9 +243,32 @@ impl Reader {
         if self.lost || state == self.told { Ok(()) } else { self.say(Heard::Read(Vec::new(), state)) }
     }
 
+    /// Puts the schemas of its records into a batch, waiting for as long as the registry is away.
+    fn furnish(&mut self, batch: &mut RecordBatch) -> Result<(), Over> {
+        let Some(mut registry) = self.registry.take_if(|_| !batch.records.is_empty()) else { return Ok(()) };
+        let mut away = false;
+        while let Err(why) = registry.furnish(batch) {
+            away = true;
+            self.lose((why, false))?;
+            let until = Instant::now() + RETRY_EVERY;
+            while Instant::now() < until {
+                if self.sender.is_closed() {
+                    return Err(Over);
+                }
+                self.serve(Duration::from_millis(50))?;
+            }
+        }
+        if away {
+            self.lost = false;
+        }
+        self.registry = Some(registry);
+        Ok(())
+    }
+
     /// Waits while the other side has not taken what was said before.
-    fn say(&mut self, heard: Heard) -> Result<(), Over> {
-        if let Heard::Read(_, state) = &heard {
+    fn say(&mut self, mut heard: Heard) -> Result<(), Over> {
+        if let Heard::Read(batches, state) = &mut heard {
+            batches.iter_mut().try_for_each(|batch| self.furnish(batch))?;
             self.told = state.clone();
         }
         self.sender.blocking_send(heard).map_err(|_| Over)

@@ -17,7 +17,9 @@ use tokio::sync::mpsc;
 use super::{
     KafkaSourceConfig,
     client::{self, Consumer, Context, topic_of},
+    letters::KafkaLetters,
     reader::{Heard, Reader},
+    registry::Registry,
 };
 use crate::{
     pipeline::{Clock, Source, SourceError, SourceFigures, SourceState},
@@ -50,17 +52,29 @@ impl fmt::Debug for KafkaSource {
 }
 
 impl KafkaSource {
+    /// Passes refused records on to the topic that the configuration names, if it names one.
+    pub fn letters(
+        config: &KafkaSourceConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Option<KafkaLetters>, SourceError> {
+        let Some(topic) = &config.letters else { return Ok(None) };
+        KafkaLetters::new(config, topic, Context::new(config, clock)?).map(Some)
+    }
+
     /// Makes the client and starts its thread; connecting happens there.
     pub fn new(
         config: KafkaSourceConfig,
         checkpoint: &Checkpoint,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
-        let context = Context::default();
+        let context = Context::new(&config, Arc::clone(&clock))?;
         let consumer = client::consumer(&config, &context)?;
         let (sender, rounds) = mpsc::channel(ROUNDS_WAITING);
         let partitions: BTreeSet<PartitionId> =
             checkpoint.iter().map(|(partition, _)| partition.clone()).collect();
+        // Last, since a runtime of its own comes with it, which may not end in here.
+        let registry =
+            config.registry.as_ref().map(|registry| Registry::new(&config.name, registry)).transpose()?;
         let reader = Reader {
             config: config.clone(),
             context: context.clone(),
@@ -75,6 +89,7 @@ impl KafkaSource {
             looked_at: None,
             told: SourceState::Starting,
             positioned: Vec::new(),
+            registry,
         };
         let thread = std::thread::Builder::new()
             .name(format!("kafka-{}", config.name))
