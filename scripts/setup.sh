@@ -72,8 +72,8 @@ need_for_all_features() {
   need zlib1g-dev      "gzip for the Kafka client" pkg-config --exists zlib
 }
 need_for_tests() {
-  need openjdk-17-jre-headless "runs the Apache Kafka broker of the tests" has java
-  need maven           "fetches that broker from Maven Central" has mvn
+  need openjdk-17-jre-headless "runs the Apache Kafka broker and the schema registry of the tests" has java
+  need maven           "fetches both from Maven Central" has mvn
   need openssl         "makes certificates for that broker's listeners" has openssl
   need curl            "the tests talk to the HTTP API with a client that is not ours" has curl
   need prometheus      "the tests let a real Prometheus scrape /metrics, and promtool check it" has_prometheus

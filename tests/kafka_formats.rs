@@ -259,12 +259,21 @@ async fn protobuf_is_read_while_its_schema_changes() {
     send(&producer, "protobuf", 0, &numbered(first, &[2, 40]));
     flush(&producer);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let section = format!(
-        "{}\nformat = \"protobuf\"\nregistry = {{ url = \"{}\" }}",
-        plain(broker, "protobuf"),
-        registry.url()
-    );
-    let mut service = Service::configure(folder.path(), &section);
+    let url = registry.guarded("engine", "engine-secret").await;
+    let section = |password: &str| {
+        format!(
+            "{}\nformat = \"protobuf\"\nregistry = {{ url = \"{url}\", username = \"engine\", password = \"{password}\" }}",
+            plain(broker, "protobuf")
+        )
+    };
+    let mut refused = Service::configure(&folder.path().join("refused"), &section("wrong-secret"));
+    refused.process.spawn();
+    refused
+        .wait_for_text("/api/v1/status", &["unreachable", "401 Unauthorized", "sources.clicks.registry"])
+        .await;
+    refused.process.stop();
+    assert!(!refused.process.log().contains("wrong-secret"));
+    let mut service = Service::configure(folder.path(), &section("engine-secret"));
     service.process.spawn();
     service.wait_until_closed().await;
     service.wait_for(&Service::outcome("rejected"), 1.0).await;

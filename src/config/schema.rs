@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(format, Format::Encoded(SchemaOf::Record(Encoding::Avro)));
         assert!(!format!("{registry:?}").contains("hidden"));
         assert_eq!(registry.unwrap().login, Some(("u".into(), "hidden".into())));
-        assert_eq!(checked("format = \"json\"").unwrap().is_none(), true);
+        assert!(checked("format = \"json\"").unwrap().is_none());
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "syntax = \"proto3\"; message Click { string c = 1; }").unwrap();
         let with = |message: &str| {

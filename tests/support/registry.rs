@@ -6,6 +6,8 @@ use std::{
     sync::OnceLock,
 };
 
+use axum::http::{HeaderMap, StatusCode, Uri};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 pub(crate) struct Registry {
@@ -47,6 +49,28 @@ impl Registry {
 
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Another way to it, which asks for a user and a password.
+    pub(crate) async fn guarded(&self, user: &str, password: &str) -> String {
+        let (url, login) = (self.url.clone(), BASE64_STANDARD.encode(format!("{user}:{password}")));
+        let pass_on = move |headers: HeaderMap, uri: Uri| {
+            let url = format!("{url}{}", uri.path());
+            let given = headers.get("authorization").map(|given| given.as_bytes().to_vec());
+            let known = given == Some(format!("Basic {login}").into_bytes());
+            async move {
+                if !known {
+                    return (StatusCode::UNAUTHORIZED, String::new());
+                }
+                let answer = reqwest::get(url).await.expect("the registry answers");
+                (answer.status(), answer.text().await.expect("an answer"))
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let router = axum::Router::new().fallback(axum::routing::get(pass_on));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        format!("http://{address}")
     }
 
     /// Where it listens.

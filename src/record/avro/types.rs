@@ -111,7 +111,7 @@ impl<'s> Plan<'s> {
             Parsed::Double => Type::Double,
             Parsed::Bytes | Parsed::BigDecimal => Type::Bytes(None),
             Parsed::Fixed(fixed) | Parsed::Duration(fixed) => Type::Bytes(Some(fixed.size)),
-            Parsed::String => Type::Text,
+            Parsed::String | Parsed::Uuid(UuidSchema::String) => Type::Text,
             Parsed::Enum(symbols) => Type::Enum(symbols.symbols.clone()),
             Parsed::Decimal(decimal) => {
                 let size = match &decimal.inner {
@@ -120,7 +120,6 @@ impl<'s> Plan<'s> {
                 };
                 Type::Decimal { size, scale: decimal.scale }
             }
-            Parsed::Uuid(UuidSchema::String) => Type::Text,
             Parsed::Uuid(UuidSchema::Bytes) => Type::Uuid(None),
             Parsed::Uuid(UuidSchema::Fixed(fixed)) => Type::Uuid(Some(fixed.size)),
             Parsed::Array(array) => Type::Array(Box::new(self.typed(&array.items, namespace)?)),

@@ -58,6 +58,13 @@ struct AtWork {
     provider: Option<SharedCredentialsProvider>,
 }
 
+impl AtWork {
+    fn new() -> Result<Self, TokenError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Ok(Self { runtime: runtime.map_err(|error| TokenError::Away(error.to_string()))?, provider: None })
+    }
+}
+
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Login")
@@ -105,26 +112,20 @@ impl Login {
     /// The next token. Waits; not to be called from within a runtime.
     pub(super) fn token(&self) -> Result<Token, TokenError> {
         let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
-        let at_work = match at_work.as_mut() {
-            Some(at_work) => at_work,
-            None => {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                let runtime = runtime.map_err(|error| TokenError::Away(error.to_string()))?;
-                at_work.insert(AtWork { runtime, provider: None })
-            }
-        };
-        let AtWork { runtime, provider } = at_work;
-        match &self.config {
+        let AtWork { runtime, mut provider } = at_work.take().map_or_else(AtWork::new, Ok)?;
+        let token = match &self.config {
             KafkaLogin::Credentials { url, id, secret, scope, .. } => {
                 runtime.block_on(self.fetch(url, (id, secret), scope.as_deref()))
             }
             KafkaLogin::Msk { region } => runtime.block_on(async {
-                match tokio::time::timeout(PATIENCE, self.sign(region, provider)).await {
+                match tokio::time::timeout(PATIENCE, self.sign(region, &mut provider)).await {
                     Ok(token) => token,
                     Err(_) => Err(TokenError::Away("AWS credentials did not come in time".into())),
                 }
             }),
-        }
+        };
+        *at_work = Some(AtWork { runtime, provider });
+        token
     }
 
     /// The client credentials grant of OAuth 2 (RFC 6749, section 4.4).
