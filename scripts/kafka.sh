@@ -3,8 +3,9 @@
 #
 # One node in KRaft mode, from Maven Central jars; needs Java 17, Maven and openssl (scripts/setup.sh test).
 # KAFKA_HOME   data, certificates and logs (default target/kafka); jars are shared in target/kafka-jars
-# KAFKA_PORT   first of five ports: +0 plain, +1 controller, +2 TLS with SCRAM or PLAIN, +3 TLS with client
-#              certificate, +4 plain with SCRAM or PLAIN (default 19092)
+# KAFKA_PORT   first of seven ports: +0 plain, +1 controller, +2 TLS with SCRAM or PLAIN, +3 TLS with client
+#              certificate, +4 plain with SCRAM or PLAIN, +5 plain that sends clients on to +6, for a proxy there
+#              that is not ours (default 19092)
 # The user is `engine` with the password `engine-secret`.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -77,8 +78,9 @@ log.dirs=$home/data
 controller.quorum.voters=1@127.0.0.1:$((port + 1))
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAIN
-listeners=PLAIN://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1)),SCRAMTLS://127.0.0.1:$((port + 2)),MUTUAL://127.0.0.1:$((port + 3)),SCRAM://127.0.0.1:$((port + 4))
-listener.security.protocol.map=PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,SCRAMTLS:SASL_SSL,MUTUAL:SSL,SCRAM:SASL_PLAINTEXT
+listeners=PLAIN://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1)),SCRAMTLS://127.0.0.1:$((port + 2)),MUTUAL://127.0.0.1:$((port + 3)),SCRAM://127.0.0.1:$((port + 4)),PROXIED://127.0.0.1:$((port + 5))
+advertised.listeners=PLAIN://127.0.0.1:$port,SCRAMTLS://127.0.0.1:$((port + 2)),MUTUAL://127.0.0.1:$((port + 3)),SCRAM://127.0.0.1:$((port + 4)),PROXIED://127.0.0.1:$((port + 6))
+listener.security.protocol.map=PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,SCRAMTLS:SASL_SSL,MUTUAL:SSL,SCRAM:SASL_PLAINTEXT,PROXIED:PLAINTEXT
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
 ssl.keystore.type=PKCS12
 ssl.keystore.location=$home/tls/broker.p12
@@ -168,5 +170,5 @@ case ${1:-} in
   stop)    end TERM ;;
   kill)    end KILL ;;
   status)  if process=$(pid); then echo "runs with pid $process on 127.0.0.1:$port"; else echo "down"; exit 1; fi ;;
-  *)       sed -n '2,9p' "${BASH_SOURCE[0]}" | cut -c3-; exit 2 ;;
+  *)       sed -n '2,10p' "${BASH_SOURCE[0]}" | cut -c3-; exit 2 ;;
 esac

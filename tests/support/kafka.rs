@@ -1,5 +1,7 @@
 //! A real broker per test binary, or one of a test's own, started by scripts/kafka.sh.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -70,11 +72,16 @@ impl Broker {
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// Lets a command's scripts/kafka.sh mean this broker.
+    pub(crate) fn name_to(&self, command: &mut Command) {
+        command.env("KAFKA_HOME", &self.home).env("KAFKA_PORT", self.port.to_string());
+    }
+
     pub(crate) fn address(&self) -> String {
         self.listener(0)
     }
 
-    /// 2: TLS with SCRAM; 3: TLS with client certificate; 4: SCRAM.
+    /// 2: TLS with SCRAM; 3: TLS with client certificate; 4: SCRAM; 5: plain, for what listens at 6.
     pub(crate) fn listener(&self, offset: u16) -> String {
         format!("127.0.0.1:{}", self.port + offset)
     }
@@ -163,14 +170,14 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kafka.sh")
 }
 
-/// The first of five ports that nobody uses, another one at each call.
+/// The first of seven ports that nobody uses, another one at each call.
 fn free_ports() -> u16 {
     static STEP: AtomicU16 = AtomicU16::new(0);
     let free =
-        |port: u16| (port..port + 5).all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok());
+        |port: u16| (port..port + 7).all(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok());
     let first = 20_000 + (std::process::id() % 500) as u16 * 10;
     std::iter::repeat_with(|| first + STEP.fetch_add(1, Ordering::Relaxed) * 10)
         .take(500)
         .find(|port| free(*port))
-        .expect("five free ports")
+        .expect("seven free ports")
 }

@@ -21,15 +21,34 @@ impl Running {
         Self { folder: folder.to_owned(), child: None }
     }
 
+    /// Any command, started in this folder.
+    pub(crate) fn of(folder: &Path, command: &mut Command) -> Self {
+        let log = OpenOptions::new().create(true).append(true).open(folder.join("log.txt"));
+        let log = log.expect("a temporary file");
+        let errors = log.try_clone().expect("an open file");
+        let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().expect("it starts");
+        Self { folder: folder.to_owned(), child: Some(child) }
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
+    /// Another process over the same folder, which does not run yet.
+    pub(crate) fn another(&self) -> Self {
+        Self { folder: self.folder.clone(), child: None }
+    }
+
     pub(crate) fn spawn(&mut self) {
+        self.spawn_with(&[]);
+    }
+
+    pub(crate) fn spawn_with(&mut self, options: &[&str]) {
         let log = OpenOptions::new().create(true).append(true).open(self.folder.join("log.txt"));
         let child = Command::new(env!("CARGO_BIN_EXE_tidewatch"))
             .args(["run", "--config"])
             .arg(self.folder.join("config.toml"))
+            .args(options)
             .stdout(Stdio::null())
             .stderr(log.expect("a temporary file"))
             .spawn()
@@ -54,10 +73,23 @@ impl Running {
         assert!(status.success(), "{}", self.log());
     }
 
+    /// Ctrl-C; the code it ends with.
+    pub(crate) fn interrupt(&mut self) -> Option<i32> {
+        let mut child = self.child.take().expect("running");
+        let asked = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+        assert!(asked.success());
+        child.wait().expect("a child of ours").code()
+    }
+
     /// Whether it has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         let child = self.child.as_mut().expect("running");
         child.try_wait().expect("a child of ours").is_some()
+    }
+
+    /// Process id while it runs.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.as_ref().expect("running").id()
     }
 
     pub(crate) fn log(&self) -> String {

@@ -24,6 +24,8 @@ pub(super) struct Part {
     pub(super) at_end: bool,
     /// When it last had something, or was at its end.
     pub(super) heard: Instant,
+    /// Bytes and records of the last batch: the next one is likely as large.
+    pub(super) usual: (usize, usize),
 }
 
 /// What a partition's queue held besides records.
@@ -56,8 +58,8 @@ impl Part {
         now_millis: i64,
     ) -> (Option<RecordBatch>, u64, Option<Trouble>) {
         let mut filling = Filling {
-            buffer: BytesMut::new(),
-            ends: Vec::new(),
+            buffer: BytesMut::with_capacity(self.usual.0),
+            ends: Vec::with_capacity(self.usual.1),
             last_offset: self.next_offset() - 1,
             newest_millis: None,
             tombstones: 0,
@@ -94,6 +96,7 @@ impl Part {
             return (None, tombstones, trouble);
         }
         self.heard = Instant::now();
+        self.usual = filling.size();
         let lag_millis = filling.newest_millis.map(|newest| (now_millis - newest).max(0));
         let batch = self.advance(filling.last_offset, filling.records(), lag_millis);
         (Some(batch), tombstones, trouble)
@@ -153,6 +156,10 @@ impl Filling {
         self.buffer.extend_from_slice(payload);
         let envelope = wants_envelope.then(|| Box::new(envelope(message)));
         self.ends.push((self.buffer.len(), envelope));
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (self.buffer.len().min(BYTES_PER_BATCH), self.ends.len())
     }
 
     fn records(self) -> Vec<Record> {

@@ -153,7 +153,7 @@ impl Reader {
         if std::mem::replace(&mut self.lost, true) {
             return Ok(());
         }
-        self.say(Heard::Lost(SourceError::Unavailable(text)))
+        self.say(Heard::Lost(SourceError::Retrying(text)))
     }
 
     /// A batch from each partition that may be read; `true` when some are held back.
