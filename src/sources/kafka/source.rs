@@ -32,7 +32,8 @@ const ROUNDS_WAITING: usize = 1;
 pub struct KafkaSource {
     config: KafkaSourceConfig,
     context: Context,
-    consumer: Arc<Consumer>,
+    /// There until the end.
+    consumer: Option<Arc<Consumer>>,
     rounds: mpsc::Receiver<Heard>,
     thread: Option<JoinHandle<()>>,
     partitions: BTreeSet<PartitionId>,
@@ -83,7 +84,7 @@ impl KafkaSource {
         Ok(Self {
             config,
             context,
-            consumer,
+            consumer: Some(consumer),
             rounds,
             thread: Some(thread),
             partitions,
@@ -118,6 +119,13 @@ impl Drop for KafkaSource {
         if let Some(thread) = self.thread.take() {
             // It says good-bye within seconds; a panic in it was reported when it happened.
             drop(thread.join());
+        }
+        // Closing waits up to a minute for a coordinator that is away, for offsets that only lag tools read.
+        // Nothing else depends on it, so it holds up neither the end of the process nor a restart.
+        let consumer = self.consumer.take();
+        let closing = std::thread::Builder::new().name("kafka-close".to_owned());
+        if let Err(error) = closing.spawn(move || drop(consumer)) {
+            tracing::debug!(%error, "no thread to close the Kafka client on");
         }
     }
 }
@@ -160,7 +168,9 @@ impl Source for KafkaSource {
             return Ok(());
         }
         self.context.notes().commits_sent.push_back(Instant::now());
-        if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
+        let outcome =
+            self.consumer.as_ref().map_or(Ok(()), |consumer| consumer.commit(&list, CommitMode::Async));
+        if let Err(error) = outcome {
             let mut notes = self.context.notes();
             notes.commits_sent.pop_back();
             notes.commits_failed += 1;
