@@ -5,6 +5,7 @@ use std::{
     fmt,
     sync::Arc,
     thread::JoinHandle,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -27,6 +28,9 @@ use tokio::time::Instant;
 
 /// Rounds that wait to be taken, besides the one being made.
 const ROUNDS_WAITING: usize = 1;
+
+/// How long the client may take to close; usually it takes a fifth of a second.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// Reads Kafka topics.
 pub struct KafkaSource {
@@ -121,12 +125,19 @@ impl Drop for KafkaSource {
             drop(thread.join());
         }
         // Closing waits up to a minute for a coordinator that is away, for offsets that only lag tools read.
-        // Nothing else depends on it, so it holds up neither the end of the process nor a restart.
+        // That must hold up neither the end of the process nor a restart.
         let consumer = self.consumer.take();
-        let closing = std::thread::Builder::new().name("kafka-close".to_owned());
-        if let Err(error) = closing.spawn(move || drop(consumer)) {
+        let (done, closed) = std::sync::mpsc::sync_channel(1);
+        let closing = move || {
+            drop(consumer);
+            // Nobody listens when it took too long.
+            drop(done.send(()));
+        };
+        if let Err(error) = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(closing) {
             tracing::debug!(%error, "no thread to close the Kafka client on");
         }
+        // Over or not, nothing is lost.
+        drop(closed.recv_timeout(CLOSING));
     }
 }
 
