@@ -21,7 +21,7 @@ endif
 built := $(or $(CARGO_TARGET_DIR),target)/release
 say := @printf '\n==> %s\n'
 
-.PHONY: help demo test check evaluate bench bless doc
+.PHONY: help demo test check evaluate bench soak bless doc
 
 help: ## list the recipes
 	@echo 'Tidewatch: streaming anomaly detection for ecommerce traffic. Recipes:'
@@ -55,9 +55,14 @@ evaluate: ## regenerate every accuracy table of the docs
 	bash scripts/evaluate.sh
 
 bench: ## run the benchmarks behind every speed table of the docs
-	@scripts/setup.sh check
+	@scripts/setup.sh bench
 	cargo bench --locked
 	cargo bench --locked -p tidewatch-detectors --bench peers
+
+soak: ## the long form of the tests that kill things: five million events from Kafka, 30 kills of the engine
+	@scripts/setup.sh test
+	TIDEWATCH_SOAK_EVENTS=5000000 TIDEWATCH_SOAK_KILLS=30 \
+	  cargo test --release --locked --test kafka kills_ -- --nocapture
 
 bless: ## run the tests and rewrite the golden files; review the difference before you commit it
 	@scripts/setup.sh test

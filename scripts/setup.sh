@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Makes sure that this machine has what a recipe of the Makefile needs.   scripts/setup.sh demo|check|test
+# Makes sure that this machine has what a recipe of the Makefile needs.   scripts/setup.sh demo|check|test|bench
 #
 #   demo    a Rust toolchain, and what builds the C parts of the dependencies
 #   check   the same, what the Kafka client is built from, and rustfmt and clippy
 #   test    the same, and the servers and tools that the tests start
+#   bench   the same as check, and what runs Kafka and the engines it is compared with
 #
 # Installs missing Debian packages when run as root, one line each with the reason. Anywhere else it names
 # what is missing and exits 1. Run again it changes nothing, and it never starts a service.
@@ -79,6 +80,12 @@ need_for_tests() {
   need prometheus      "the tests let a real Prometheus scrape /metrics, and promtool check it" has_prometheus
 }
 
+need_for_benches() {
+  need openjdk-17-jdk-headless "compiles and runs the engines of benches/peers, and the Kafka broker" has javac
+  need maven           "fetches them from Maven Central" has mvn
+  need openssl         "makes certificates for the broker's listeners" has openssl
+}
+
 list_missing() { local i; for i in "${!missing[@]}"; do echo "  ${missing[i]}: ${reasons[i]}"; done; }
 
 install_missing() {
@@ -105,12 +112,13 @@ $(list_missing)
 }
 
 what=${1:-}
-[[ $what =~ ^(demo|check|test)$ && $# = 1 ]] || { echo "usage: scripts/setup.sh demo|check|test" >&2; exit 2; }
+[[ $what =~ ^(demo|check|test|bench)$ && $# = 1 ]] || { echo "usage: scripts/setup.sh demo|check|test|bench" >&2; exit 2; }
 
 require_rust
 need_for_builds
 [ "$what" = demo ] || need_for_all_features
 [ "$what" != test ] || need_for_tests
+[ "$what" != bench ] || need_for_benches
 install_missing
 if [ "$what" != demo ]; then
   require_component rustfmt fmt "checks the format"

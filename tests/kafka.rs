@@ -9,214 +9,28 @@ mod kafka;
 mod running;
 #[path = "support/tokens.rs"]
 mod tokens;
+#[path = "support/kafka_service.rs"]
+mod service;
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
-use kafka::{Broker, TestProducer, flush, send};
+use kafka::{Broker, flush, send};
 use rdkafka::producer::Producer;
-use running::Running;
 use tokens::Tokens;
+use service::{PATIENCE, START, Sent, Service, next_random, plain};
 use tokio::time::Instant;
-
-const START: i64 = 1_772_323_200_000; // 2026-03-01T00:00:00Z
-const PATIENCE: Duration = Duration::from_mins(2);
-
-/// One service over one topic, in a folder of its own.
-struct Service {
-    process: Running,
-    port: u16,
-}
-
-impl Service {
-    fn configure(folder: &Path, source: &str) -> Self {
-        std::fs::create_dir_all(folder).expect("a temporary folder");
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = free.local_addr().expect("bound").port();
-        let config = format!(
-            r#"
-            [server]
-            listen = "127.0.0.1:{port}"
-            [store]
-            path = "{}/tidewatch.db"
-            [sources.clicks]
-            kind = "kafka"
-            refresh = "250ms"
-            {source}
-            [monitors.shop]
-            source = "clicks"
-            timestamp = "t"
-            interval = "1m"
-            allowed_lateness = "30s"
-            dimensions = {{ country = "c" }}
-            [monitors.shop.measures]
-            views = {{ count = true }}
-            amount = {{ sum = "v" }}
-            "#,
-            folder.display()
-        );
-        Self { process: Running::configured(folder, &config), port }
-    }
-
-    async fn get(&self, path: &str) -> String {
-        let request = reqwest::Client::new().get(format!("http://127.0.0.1:{}{path}", self.port));
-        match request.timeout(Duration::from_secs(5)).send().await {
-            Ok(response) => response.text().await.unwrap_or_default(),
-            Err(_) => String::new(),
-        }
-    }
-
-    /// The value of a metric; `None` while it is not there.
-    async fn metric(&self, name: &str) -> Option<f64> {
-        let text = self.get("/metrics").await;
-        let line = text.lines().find(|line| line.starts_with(name) && line[name.len()..].starts_with(' '))?;
-        line.rsplit(' ').next()?.parse().ok()
-    }
-
-    async fn wait_for(&self, name: &str, wanted: f64) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let found = self.metric(name).await;
-            if found == Some(wanted) {
-                return;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "{name} is {found:?} and not {wanted}\n{}",
-                self.process.log()
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    async fn wait_until_read(&self) {
-        self.wait_for_status(r#""state":"caught_up""#).await;
-    }
-
-    /// Until every partition has shown what [`Sent::close`] sent.
-    async fn wait_until_closed(&self) {
-        self.wait_for_status(r#""closed_through":"2026-03-01T05:59:00Z""#).await;
-    }
-
-    async fn wait_for_status(&self, wanted: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        while !self.get("/api/v1/status").await.contains(wanted) {
-            assert!(Instant::now() < deadline, "not read in time\n{}", self.process.log());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    fn outcome(outcome: &str) -> String {
-        format!("tidewatch_record_events_total{{monitor=\"shop\",outcome=\"{outcome}\"}}")
-    }
-
-    fn trouble(kind: &str) -> String {
-        format!("tidewatch_source_trouble_total{{kind=\"{kind}\",source=\"clicks\"}}")
-    }
-
-    /// What is stored per window, country (empty for all) and measure.
-    fn sums(&self) -> BTreeMap<(String, String, String), f64> {
-        let out = self.process.folder().join("out.csv");
-        let status = Command::new(env!("CARGO_BIN_EXE_tidewatch"))
-            .args(["export", "--monitor", "shop", "--config"])
-            .arg(self.process.folder().join("config.toml"))
-            .arg("--out")
-            .arg(&out)
-            .stdout(Stdio::null())
-            .status()
-            .expect("the binary starts");
-        assert!(status.success());
-        let mut reader = csv::Reader::from_path(out).expect("a CSV file");
-        let rows = reader.records().map(|row| row.expect("a row"));
-        rows.map(|row| {
-            let cell = |index: usize| row[index].to_owned();
-            ((cell(0), cell(1), cell(2)), row[3].parse().unwrap_or(0.0))
-        })
-        .collect()
-    }
-}
-
-fn next_random(state: &mut u64) -> u64 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    *state
-}
-
-/// What a producer sent, by window, country (and all) and measure.
-#[derive(Default)]
-struct Sent {
-    sums: BTreeMap<(i64, String, &'static str), f64>,
-    count: u64,
-}
-
-impl Sent {
-    fn send(&mut self, producer: &TestProducer, topic: &str, partition: i32, millis: i64, random: u64) {
-        let country = ["DE", "FR", "IT", "ES", "PL"][(random % 5) as usize];
-        let value = (random >> 8) % 100;
-        let text = format!(
-            r#"{{"t":{millis},"c":"{country}","v":{value},"id":"{random:016x}","pad":"0123456789"}}"#
-        );
-        send(producer, topic, partition, &text);
-        self.count += 1;
-        let window = millis.div_euclid(60_000) * 60_000;
-        for slice in [country, ""] {
-            *self.sums.entry((window, slice.to_owned(), "views")).or_default() += 1.0;
-            *self.sums.entry((window, slice.to_owned(), "amount")).or_default() += value as f64;
-        }
-    }
-
-    /// Ends every partition with an event long after, so that all windows before it close.
-    fn close(producer: &TestProducer, topic: &str, partitions: i32) {
-        for partition in 0..partitions {
-            let text = format!(r#"{{"t":{},"c":"DE","v":0}}"#, START + 6 * 3_600_000);
-            send(producer, topic, partition, &text);
-        }
-        flush(producer);
-    }
-
-    /// Every sum that was sent is stored, and no other.
-    fn assert_stored(&self, stored: &BTreeMap<(String, String, String), f64>) {
-        let mut wrong = Vec::new();
-        for ((window, country, measure), sum) in &self.sums {
-            let time = jiff::Timestamp::from_millisecond(*window).expect("a time").to_string();
-            let found = stored.get(&(time.clone(), (*measure).to_owned(), country.clone()));
-            if found != Some(sum) {
-                wrong.push(format!("{time} {country:?} {measure}: {found:?}, sent {sum}"));
-            }
-        }
-        assert!(
-            wrong.is_empty(),
-            "{} of {} sums differ, e.g. {:?}",
-            wrong.len(),
-            self.sums.len(),
-            &wrong[..wrong.len().min(5)]
-        );
-        let total: f64 = stored
-            .iter()
-            .filter(|((_, measure, slice), _)| measure == "views" && slice.is_empty())
-            .map(|(_, value)| value)
-            .sum();
-        assert_eq!(total, self.count as f64, "no event is counted twice or invented");
-    }
-}
-
-fn plain(broker: &Broker, topic: &str) -> String {
-    format!("brokers = \"{}\"\ntopic = \"{topic}\"", broker.address())
-}
 
 /// How long a soak is, if the environment asks for one.
 fn soak(name: &str, short: u64) -> u64 {
     std::env::var_os(name).and_then(|text| text.to_str()?.parse().ok()).unwrap_or(short)
 }
 
+/// The long form is `make soak`: 5,000,000 events, 30 kills, five times trouble with the broker.
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_broker_restarts_and_new_partitions_change_nothing() {
     let (events, kills) = (soak("TIDEWATCH_SOAK_EVENTS", 500_000), soak("TIDEWATCH_SOAK_KILLS", 8));
+    let trouble_every = (kills / 5).max(3);
+    let started = Instant::now();
     let broker = Broker::start("restarts");
     broker.topic("events", 6).await;
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -224,30 +38,26 @@ async fn kills_broker_restarts_and_new_partitions_change_nothing() {
     let producer = broker.producer(&[]);
     let (mut sent, mut random) = (Sent::default(), 0x7469_6465_u64);
     service.process.spawn();
-    let mut partitions = 6;
+    let (mut partitions, mut troubles) = (6, 0);
     for step in 0..kills {
         for index in step * events / kills..(step + 1) * events / kills {
             let random = next_random(&mut random);
+            // Up to 25 s out of order; 30 s are allowed.
             let millis = START + index as i64 * 3_600_000 / events as i64 - (random >> 40) as i64 % 25_000;
-            sent.send(
-                &producer,
-                "events",
-                ((random >> 20) % partitions as u64) as i32,
-                millis.max(START),
-                random,
-            );
+            let partition = ((random >> 20) % partitions as u64) as i32;
+            sent.send(&producer, "events", partition, millis.max(START), random);
             if index % 5_000 == 0 {
                 tokio::time::sleep(Duration::from_millis(random % 60)).await;
             }
         }
         service.process.kill();
-        match step {
-            2 => broker.run("kill"),
-            5 => broker.run("stop"),
-            _ => {}
+        let trouble = step % trouble_every == 2;
+        if trouble {
+            broker.run(["kill", "stop"][troubles % 2]);
+            troubles += 1;
         }
         service.process.spawn();
-        if matches!(step, 2 | 5) {
+        if trouble {
             broker.run("start");
         }
         if step == 3 {
@@ -267,6 +77,13 @@ async fn kills_broker_restarts_and_new_partitions_change_nothing() {
     }
     service.process.stop();
     sent.assert_stored(&service.sums());
+    println!(
+        "{} events, {kills} kills, {troubles} times without a broker, 6 to 9 partitions: every one of {} sums \
+         equal, in {:.0} s",
+        sent.count,
+        sent.num_sums(),
+        started.elapsed().as_secs_f64()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,7 +56,7 @@ enum Command {
     Calendar(calendar::CalendarArguments),
     /// Write stored observations to a CSV file
     Export(export::ExportArguments),
-    /// Write the events of a simulated shop, with known faults, to a folder
+    /// Write the events of a simulated shop, with known faults, to a folder or a Kafka topic
     Simulate(simulate::SimulateArguments),
     /// Try a notifier
     Notify(notify::NotifyArguments),
@@ -92,7 +92,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Calendar(arguments) => calendar::calendar(&arguments),
         Command::Export(arguments) => export::export(arguments).await,
-        Command::Simulate(arguments) => simulate::simulate(&arguments),
+        Command::Simulate(arguments) => simulate::simulate(&arguments).await,
         Command::Notify(arguments) => notify::notify(arguments).await,
         Command::Alerts(arguments) => alerts::alerts(arguments),
         Command::Completions { shell } => {

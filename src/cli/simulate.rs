@@ -1,5 +1,8 @@
 //! `tidewatch simulate`: the seeded shop's events, the truth about its faults, and a configuration that fits.
 
+#[cfg(feature = "kafka")]
+mod kafka;
+
 use std::{
     fs::File,
     io::{BufWriter, Write},
@@ -7,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use tidewatch_datasets::shop::{FaultPlan, Shop, ShopConfig, truth_json};
@@ -35,12 +38,69 @@ pub(super) struct SimulateArguments {
     /// First instant, RFC 3339
     #[arg(long, default_value = "2026-01-05T00:00:00Z")]
     start: String,
-    /// Folder for events.ndjson.gz, truth.json and config.toml
+    /// Where the events go
+    #[arg(long, value_enum, default_value_t = Target::Files)]
+    to: Target,
+    /// Folder for events.ndjson.gz, truth.json and config.toml; with `--to kafka` for truth.json, if at all
     #[arg(long)]
-    out: PathBuf,
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    topic: TopicArguments,
 }
 
-pub(super) fn simulate(arguments: &SimulateArguments) -> anyhow::Result<()> {
+/// Where a shop's events go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Target {
+    /// A compressed file.
+    Files,
+    /// A topic: what is past at once, what is to come when its time comes.
+    Kafka,
+}
+
+/// Arguments of `simulate --to kafka`.
+#[derive(Debug, Args)]
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "read where there is a Kafka client"))]
+struct TopicArguments {
+    /// With `--to kafka`: `host:port`, comma-separated
+    #[arg(long)]
+    brokers: Option<String>,
+    /// With `--to kafka`: the topic, made when it is missing
+    #[arg(long)]
+    topic: Option<String>,
+    /// With `--to kafka`: how many partitions a topic that is made gets
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..=10_000))]
+    partitions: i32,
+    /// With `--to kafka`: a file of librdkafka settings, `name=value` on each line, for logins and certificates
+    #[arg(long)]
+    client_config: Option<PathBuf>,
+}
+
+pub(super) async fn simulate(arguments: &SimulateArguments) -> anyhow::Result<()> {
+    let (shop, start_millis) = shop(arguments)?;
+    if let Some(out) = &arguments.out {
+        std::fs::create_dir_all(out).with_context(|| format!("could not make folder `{}`", out.display()))?;
+        write(&out.join("truth.json"), truth_json(shop.truth()).as_bytes())?;
+    }
+    match (arguments.to, &arguments.out) {
+        (Target::Files, None) => Err(Exit::Usage("--out: a folder is needed for the files".into()).into()),
+        (Target::Files, Some(out)) => {
+            write(&out.join("config.toml"), SHOP_CONFIG.as_bytes())?;
+            let count = write_events(&out.join("events.ndjson.gz"), shop, arguments.days, start_millis)?;
+            output::line(format!("{count} events in `{}`", out.display()));
+            Ok(())
+        }
+        #[cfg(feature = "kafka")]
+        (Target::Kafka, _) => kafka::produce(&arguments.topic, shop).await,
+        #[cfg(not(feature = "kafka"))]
+        (Target::Kafka, _) => {
+            Err(Exit::Usage("--to: this build has no `kafka`; build it with `--features kafka`".into())
+                .into())
+        }
+    }
+}
+
+/// The shop and its first instant in milliseconds.
+fn shop(arguments: &SimulateArguments) -> anyhow::Result<(Shop, i64)> {
     let start: Timestamp = arguments
         .start
         .parse()
@@ -53,20 +113,10 @@ pub(super) fn simulate(arguments: &SimulateArguments) -> anyhow::Result<()> {
     } else {
         FaultPlan::None
     };
-    let shop = Shop::new(&ShopConfig {
-        seed: arguments.seed,
-        start_millis: start.as_millisecond(),
-        days: arguments.days,
-        rate: arguments.rate,
-        faults,
-    });
-    let out = &arguments.out;
-    std::fs::create_dir_all(out).with_context(|| format!("could not make folder `{}`", out.display()))?;
-    write(&out.join("truth.json"), truth_json(shop.truth()).as_bytes())?;
-    write(&out.join("config.toml"), SHOP_CONFIG.as_bytes())?;
-    let count = write_events(&out.join("events.ndjson.gz"), shop, arguments.days, start.as_millisecond())?;
-    output::line(format!("{count} events in `{}`", out.display()));
-    Ok(())
+    let start_millis = start.as_millisecond();
+    let config =
+        ShopConfig { seed: arguments.seed, start_millis, days: arguments.days, rate: arguments.rate, faults };
+    Ok((Shop::new(&config), start_millis))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

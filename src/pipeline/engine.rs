@@ -4,7 +4,10 @@
 //! number of threads, or restarts in between. What the wall clock contributes (a partition left out for its
 //! silence, windows closed while all is silent) is recorded as an input, so that a replay can repeat it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use super::{
     Commit, Monitor, MonitorStatus, RecordedInput, RecordedInputKind, SourceState, Totals,
@@ -400,14 +403,21 @@ impl Engine {
 
 /// Runs each job once, on as many threads as there are jobs and threads.
 fn run_jobs(jobs: &mut [IntakeJob], threads: usize) {
-    if jobs.len() <= 1 || threads <= 1 {
+    let num_jobs = jobs.len();
+    if num_jobs <= 1 || threads <= 1 {
         jobs.iter_mut().for_each(IntakeJob::run);
         return;
     }
-    let each = jobs.len().div_ceil(threads);
+    let next = Mutex::new(jobs.iter_mut());
     std::thread::scope(|scope| {
-        for part in jobs.chunks_mut(each) {
-            scope.spawn(move || part.iter_mut().for_each(IntakeJob::run));
+        for _ in 0..threads.min(num_jobs) {
+            scope.spawn(|| {
+                // The lock is let go before the job runs.
+                let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
+                while let Some(job) = take() {
+                    job.run();
+                }
+            });
         }
     });
 }

@@ -73,6 +73,9 @@ pub enum SourceError {
     /// It is away; trying again may help.
     #[error("{0}")]
     Unavailable(String),
+    /// It is away, and the source goes on trying by itself: asking at once waits for that.
+    #[error("{0}")]
+    Retrying(String),
 }
 
 impl SourceError {
@@ -80,7 +83,7 @@ impl SourceError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Unusable(_) => Fault::User,
-            Self::Unavailable(_) => Fault::External,
+            Self::Unavailable(_) | Self::Retrying(_) => Fault::External,
         }
     }
 
@@ -89,6 +92,7 @@ impl SourceError {
         match self {
             Self::Unusable(_) => Retry::Never,
             Self::Unavailable(_) => Retry::Backoff,
+            Self::Retrying(_) => Retry::After(Duration::ZERO),
         }
     }
 }

@@ -167,13 +167,25 @@ impl Decoder {
     }
 
     fn read_object<'a>(&self, text: &'a [u8], row: &mut Vec<Field<'a>>, visit: Visit<'_, 'a>) {
-        let mut deserializer = serde_json::Deserializer::from_slice(text);
-        let outcome = self.paths.read(&mut deserializer, row);
-        match outcome.and_then(|object| deserializer.end().map(|()| object)) {
+        // Text that is UTF-8 as a whole need not be checked string by string.
+        let outcome = match std::str::from_utf8(text) {
+            Ok(text) => self.read_value(serde_json::Deserializer::from_str(text), row),
+            Err(_) => self.read_value(serde_json::Deserializer::from_slice(text), row),
+        };
+        match outcome {
             Ok(true) => visit(Ok(row)),
             Ok(false) => visit(Err(not_an_object())),
             Err(error) => visit(Err(malformed(&error))),
         }
+    }
+
+    fn read_value<'a, R: serde_json::de::Read<'a>>(
+        &self,
+        mut deserializer: serde_json::Deserializer<R>,
+        row: &mut Vec<Field<'a>>,
+    ) -> serde_json::Result<bool> {
+        let object = self.paths.read(&mut deserializer, row)?;
+        deserializer.end().map(|()| object)
     }
 }
 

@@ -31,8 +31,9 @@ impl Reader {
                 let next = position.number().map_or(0, |offset| offset as i64 + 1);
                 positions::go_on(&self.consumer, topic, *partition, next)?
             } else {
-                let start =
-                    if self.topics.contains(topic) { KafkaStart::Earliest } else { self.config.start };
+                // What appears while we read is new from its first record on.
+                let appeared = self.connected || self.topics.contains(topic);
+                let start = if appeared { KafkaStart::Earliest } else { self.config.start };
                 let now = self.clock.now_millis();
                 Place::Next(positions::begin(&self.consumer, (topic, *partition), start, now)?)
             };
@@ -72,7 +73,14 @@ impl Reader {
         list.add_partition_offset(topic, partition, Offset::Offset(next))?;
         self.consumer.incremental_assign(&list)?;
         let stands = position.cloned().unwrap_or_default();
-        let mut part = Part { id: id.clone(), queue, position: stands, at_end: false, heard: Instant::now() };
+        let mut part = Part {
+            id: id.clone(),
+            queue,
+            position: stands,
+            at_end: false,
+            heard: Instant::now(),
+            usual: (0, 0),
+        };
         let batch = match position {
             Some(_) if part.next_offset() == next => None,
             None if next == 0 => Some(part.stand_still()),

@@ -26,6 +26,8 @@ pub(super) struct Part {
     pub(super) at_end: bool,
     /// When it last had something, or was at its end.
     pub(super) heard: Instant,
+    /// Bytes and records of the last batch: the next one is likely as large.
+    pub(super) usual: (usize, usize),
 }
 
 /// What a partition's queue held besides records.
@@ -82,8 +84,8 @@ impl Part {
     ) -> (Option<RecordBatch>, u64, Option<Trouble>) {
         let mut filling = Filling {
             keep,
-            buffer: BytesMut::new(),
-            records: Vec::new(),
+            buffer: BytesMut::with_capacity(self.usual.0),
+            records: Vec::with_capacity(self.usual.1),
             last_offset: self.next_offset() - 1,
             newest_millis: None,
             tombstones: 0,
@@ -120,6 +122,7 @@ impl Part {
             return (None, tombstones, trouble);
         }
         self.heard = Instant::now();
+        self.usual = filling.size();
         let lag_millis = filling.newest_millis.map(|newest| (now_millis - newest).max(0));
         let batch = self.advance(filling.last_offset, filling.records(), lag_millis);
         (Some(batch), tombstones, trouble)
@@ -197,6 +200,10 @@ impl Filling {
                 .collect(),
             offset: self.keep.offset.then(|| message.offset() as u64),
         }
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (self.buffer.len().min(BYTES_PER_BATCH), self.records.len())
     }
 
     fn records(self) -> Vec<Record> {
