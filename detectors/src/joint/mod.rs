@@ -164,7 +164,7 @@ pub enum JointModel {
 
 impl JointModel {
     /// Version of the saved form.
-    pub const STATE_VERSION: u32 = 1;
+    pub const STATE_VERSION: u32 = 2;
 
     /// Progress while warming up, `None` once the model scores.
     pub fn learning(&self) -> Option<Learning> {

@@ -42,6 +42,8 @@ pub(super) struct Cadence {
 
     /// Share of the count of runs on a series of zeros that is kept per observation; half-life four weeks.
     pub(super) size_keep: f64,
+    /// Share of the sums of a running occasion that is kept per observation; half-life six hours.
+    pub(super) occasion_keep: f64,
     pub(super) cluster_gap: f64,
     pub(super) shift_after: f64,
     pub(super) q10_decay: f64,
@@ -124,6 +126,7 @@ impl Cadence {
             weekly_knot_rate: 1.0 - 0.88_f64.powf(1.0 / per_weekly_knot),
             profile_error: profile_error * profile_error,
             size_keep: 0.5_f64.powf(1.0 / (4.0 * per_week)),
+            occasion_keep: 0.5_f64.powf(1.0 / (0.25 * per_day).max(1.0)),
             cluster_gap: (per_day / 48.0).clamp(3.0, 30.0),
             shift_after: (0.5 * per_day).max(4.0),
             q10_decay: (-0.05 * 10.0 * scale / per_week).exp(),

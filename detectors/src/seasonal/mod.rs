@@ -17,6 +17,8 @@ mod facts;
 mod hear;
 mod judgement;
 mod knots;
+mod memory;
+mod occasion;
 mod opening;
 mod rate;
 mod silence;
@@ -295,7 +297,8 @@ impl Seasonal {
     #[inline]
     fn step(&self, core: &Core, mode: Mode, observation: &Observation) -> Judged {
         let input = self.input(mode, observation);
-        core.score(observation.civil_seconds(), input, &self.cadence, mode, self.config.direction)
+        let time = (observation.civil_seconds(), observation.occasion());
+        core.score(time, input, &self.cadence, mode, self.config.direction)
     }
 
     /// The value that the detector works with, and its exposure.
@@ -311,6 +314,9 @@ impl Seasonal {
 
     #[inline]
     fn revised(&self, observation: &Observation) -> Option<Mode> {
+        if observation.occasion().is_some() {
+            return None;
+        }
         self.opening.as_ref()?.revised(observation, self.mode, self.config.kind)
     }
 
@@ -325,7 +331,7 @@ impl Seasonal {
         for point in self.opening.iter().flat_map(Opening::points) {
             let x = mode.shift(point.value);
             let scored =
-                core.score(point.civil_seconds, (x, 1.0), &self.cadence, mode, self.config.direction);
+                core.score((point.civil_seconds, None), (x, 1.0), &self.cadence, mode, self.config.direction);
             if let Prepared::Step(step) = &scored.prepared {
                 core.learn(step, &self.cadence, point.policy());
             }
@@ -335,7 +341,9 @@ impl Seasonal {
     }
 
     fn keep_opening(&mut self, observation: &Observation, policy: LearnPolicy, revised: bool) {
-        let Some(opening) = &mut self.opening else { return };
+        let Some(opening) = self.opening.as_mut().filter(|_| observation.occasion().is_none()) else {
+            return;
+        };
         opening.keep(observation, policy, revised);
         if let Some(mode) = opening.verdict(self.config.kind, &self.cadence) {
             if mode != self.mode {

@@ -88,13 +88,18 @@ impl Windows {
 
     /// Starts afresh: a level shift was accepted and old sums mean nothing.
     pub(super) fn clear(&mut self) {
-        *self = Self {
+        *self = Self::empty();
+    }
+
+    /// Windows without a past.
+    pub(super) fn empty() -> Self {
+        Self {
             observed: [NEARLY_EMPTY; 9],
             expected: [NEARLY_EMPTY; 9],
             variance: [NEARLY_EMPTY; 9],
             clipped: [NEARLY_EMPTY; 2],
             promised: [NEARLY_EMPTY; 2],
-        };
+        }
     }
 }
 
