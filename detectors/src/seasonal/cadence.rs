@@ -55,8 +55,10 @@ pub(super) struct Cadence {
 
     /// The values are made of single events, with hours in which none come.
     pub(super) lumpy: bool,
-    /// Values are ratios that count for as much as their denominator.
+    /// Values are shares of a denominator.
     pub(super) ratio: bool,
+    /// Values are means of numbers.
+    pub(super) mean: bool,
 }
 
 /// Share of news per observation for a half-life in observations.
@@ -85,6 +87,7 @@ impl Cadence {
         let mut cadence = Self::new(config.interval_seconds);
         cadence.lumpy = config.kind.is_lumpy();
         cadence.ratio = config.kind == ValueKind::Ratio;
+        cadence.mean = config.kind == ValueKind::Mean;
         if config.kind == ValueKind::Amounts {
             cadence.rarity_step = Self::AMOUNTS_STEP;
             cadence.rarity_decay = Self::AMOUNTS_STEP * Self::AMOUNTS_BUDGET / cadence.points_per_week;
@@ -135,7 +138,13 @@ impl Cadence {
             rarity_decay: Self::RARITY_STEP * 12.0 * scale.sqrt() / per_week,
             lumpy: false,
             ratio: false,
+            mean: false,
         }
+    }
+
+    /// Values count for as much as they rest on.
+    pub(super) fn is_weighted(&self) -> bool {
+        self.ratio || self.mean
     }
 
     /// How many observations decide what the values are, and how far below zero they reach.

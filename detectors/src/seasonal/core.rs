@@ -72,7 +72,8 @@ pub(crate) struct Step {
 impl Step {
     /// The slow level, and what it says for this time with the rhythm; shifted like `x`.
     pub(super) fn slow_view(&self) -> (f64, f64) {
-        (self.expectation.slow_level, self.expectation.slow_level * self.expectation.profile)
+        let Expectation { slow_level, profile, exposure, .. } = self.expectation;
+        (slow_level, slow_level * profile / exposure)
     }
 
     /// What the step rests on.
@@ -162,8 +163,9 @@ impl Core {
             let typical = self.absolute.scale(0, zero_richness(zero_share));
             let edges = band(&frame, &self.calibrations[0], typical, judgement.page_thresholds);
             let edges = calendar.widen(edges);
-            let score = verdict(x, edges, expectation.mean, &judgement, mode, direction);
-            if cadence.ratio { per_trial(score, exposure) } else { score }
+            let offset = mode.offset * exposure;
+            let score = verdict(x, edges, expectation.mean, &judgement, offset, direction);
+            if cadence.is_weighted() { per_unit(score, exposure) } else { score }
         });
         let step = Step {
             x,
@@ -323,7 +325,7 @@ fn verdict(
     (lower, upper): (f64, f64),
     mean: f64,
     judgement: &Judgement,
-    mode: Mode,
+    offset: f64,
     direction: Direction,
 ) -> Score {
     let mut page: Option<(Evidence, Side)> = None;
@@ -343,9 +345,9 @@ fn verdict(
     let (evidence, side) = if page_log10_rate < PAGE_REASON_LOG10_RATE { page } else { minor };
     let quiet = page_log10_rate.min(minor_log10_rate) >= QUIET_LOG10_RATE;
     Score {
-        expected: mean - mode.offset,
-        lower: lower - mode.offset,
-        upper: upper - mode.offset,
+        expected: mean - offset,
+        lower: lower - offset,
+        upper: upper - offset,
         page_log10_rate,
         minor_log10_rate,
         side: if quiet { nearer } else { side },
@@ -353,8 +355,8 @@ fn verdict(
     }
 }
 
-/// The score of a ratio, whose values are worked on as sums over `exposure` trials.
-fn per_trial(score: Score, exposure: f64) -> Score {
+/// The score of a ratio or a mean, whose values are worked on as sums over `exposure` trials or numbers.
+fn per_unit(score: Score, exposure: f64) -> Score {
     Score {
         expected: score.expected / exposure,
         lower: score.lower / exposure,
