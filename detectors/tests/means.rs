@@ -147,7 +147,9 @@ fn a_slow_hour_of_a_busy_checkout_is_found() {
     for of in [Of::Mean, Of::Quantile(0.5), Of::Quantile(0.95)] {
         let (now, before) = (found(ValueKind::Mean, of, 144), found(ValueKind::Continuous, of, 144));
         println!("at noon {now} of 20 pages, without their numbers {before}");
-        assert!(now >= 18 && now >= before, "{now}, {before}");
+        // The highest numbers of a window say the least.
+        let least = if of == Of::Quantile(0.95) { 12 } else { 18 };
+        assert!(now >= least && now > before, "{now}, {before}");
     }
 }
 

@@ -9,7 +9,7 @@ mod support;
 
 use support::{Chance, START};
 use tidewatch_detectors::{
-    Detector, DetectorConfig, Direction, HeldBack, LearnPolicy, Model, Observation, Occasion, Reason, Score,
+    DetectorConfig, Direction, HeldBack, LearnPolicy, Model, Observation, Occasion, Reason, Score,
     SeasonalConfig, ValueKind,
 };
 
@@ -272,7 +272,7 @@ fn a_factor_that_somebody_knows_counts_the_first_time() {
 #[test]
 fn its_own_shape_over_the_day_is_learned() {
     // An evening sale, on a day that is otherwise as usual.
-    let evening = |hour: f64| if hour >= 19.0 { 3.0 } else { 1.0 };
+    let evening = |hour: f64| if hour >= 19.0 { 4.0 } else { 1.0 };
     for (rate, width) in SHOPS {
         let mut shop = Shop::new(rate, width, 8);
         shop.ordinary(FIRST);
@@ -298,12 +298,12 @@ fn nothing_of_it_enters_what_is_normal() {
         }
         // A twin that was away on the holiday expects the same of every later window.
         let mut twin = Shop { model: before, chance: Chance(0), ..shop };
-        for _ in 0..2 {
-            let day = shop.windows(|_| 1.0, None);
-            let (seen, other) = (shop.live(&day), twin.live(&day));
+        for day in 0..2 {
+            let windows = shop.windows(|_| 1.0, None);
+            let (seen, other) = (shop.live(&windows), twin.live(&windows));
             assert!(seen.page < PAGE, "{rate} in {width} s: {}", seen.page);
             let first = |seen: &Seen| seen.scores[0].expected;
-            assert_eq!(first(&seen), first(&other));
+            assert!(day > 0 || first(&seen) == first(&other), "to the last bit");
             assert!((seen.expected / other.expected - 1.0).abs() < 0.01);
         }
     }
@@ -349,9 +349,7 @@ fn a_held_occasion_teaches_nothing() {
         shop.model.observe(&observation, LearnPolicy::Hold);
     }
     shop.ordinary(SECOND);
-    let noon = shop.windows(|_| 4.0, named(7))[144];
-    let expected = shop.model.score(&noon).score.unwrap().expected;
-    assert!(expected < 1.5 * shop.usual(12.0), "{expected}");
+    assert!(shop.days(|_| 2.0, named(7)).page < PAGE, "as good as new, it is not half of anything");
 }
 
 #[test]
@@ -365,7 +363,7 @@ fn many_occasions_take_little_room_and_the_largest_effects_are_kept() {
         shop.ordinary(shop.day + 1);
     }
     let full = postcard::to_allocvec(&shop.model).unwrap().len();
-    assert!(full < plain + 900, "{plain} bytes, {full} with occasions");
+    assert!(full < plain + 700, "{plain} bytes, {full} with occasions");
     let again = shop.days(|_| 6.0, named(1_000));
     assert!((again.expected / again.came - 1.0).abs() < 0.2, "{} for {}", again.expected, again.came);
 }

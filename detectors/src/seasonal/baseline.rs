@@ -50,6 +50,8 @@ pub(super) struct Expectation {
     /// Dispersion in this part of the profile.
     pub(super) dispersion: f64,
     pub(super) shape: Shape,
+    /// Relative variance of the mean beside that of the profiles.
+    pub(super) doubt: f64,
     bin: usize,
     bin_share: f64,
     fast_level: f64,
@@ -136,6 +138,7 @@ impl Baseline {
             exposure,
             dispersion,
             shape,
+            doubt: 0.0,
             bin,
             bin_share,
             fast_level,

@@ -143,7 +143,7 @@ impl Core {
         calendar.quieten(&mut readings);
 
         let zero_share = self.absolute.zero_share_after(x, learned, cadence);
-        let counts = mode.count && !calendar.is_new();
+        let counts = mode.count && calendar.knows_amount(cadence);
         let clock = if counts { self.silence.clock_after(x, &expectation) } else { 0.0 };
         let run = self.sizes.run_after(x);
         let facts = Facts {

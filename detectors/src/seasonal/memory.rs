@@ -1,7 +1,7 @@
 //! What a series remembers of occasions: the one that runs, and what earlier ones of each class did.
 //!
-//! A class is a ratio to the usual mean, in logarithms, as a whole and by quarter of the day, the mean over its
-//! occurrences. Parts that an occurrence did not cover follow the whole.
+//! A class is a ratio to the usual mean, in logarithms, as a whole and by the hour, the mean over its occurrences.
+//! Hours that an occurrence did not cover follow the whole. An hour takes one byte.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,9 +9,11 @@ use super::occasion::View;
 use super::window::Windows;
 
 /// Classes kept; the one that does least goes first.
-const MOST_CLASSES: usize = 16;
-const PARTS: usize = 4;
-const SECONDS_PER_PART: i64 = 21_600;
+const MOST_CLASSES: usize = 12;
+const PARTS: usize = 24;
+const SECONDS_PER_PART: i64 = 86_400 / PARTS as i64;
+/// Steps in the logarithm of an hour's ratio: 6 %, far below what is believed at least.
+const STEPS: f64 = 16.0;
 /// Deviation of the logarithm from one occurrence to the next that is believed at least.
 pub(super) const LEAST_SPREAD: f64 = 0.2;
 /// ln 1000, the farthest ratio believed.
@@ -38,7 +40,7 @@ pub(super) struct Running {
     ln_uplift: f64,
     newest: i64,
     pub(super) recent: Recent,
-    /// By quarter of the day, what came and what is usual then.
+    /// By the hour, what came and what is usual then.
     parts: [[f64; 2]; PARTS],
     variance: f64,
     /// The windows of before.
@@ -64,7 +66,7 @@ pub(super) struct Memory {
     ln_ratio: f32,
     /// Sum of squares around `ln_ratio`.
     squares: f32,
-    parts: [f32; PARTS],
+    parts: [i8; PARTS],
 }
 
 fn part_of(civil_seconds: i64) -> usize {
@@ -86,12 +88,12 @@ impl Recent {
 
 impl Memory {
     fn new(class: u64) -> Self {
-        Self { class, times: 0, ln_ratio: 0.0, squares: 0.0, parts: [0.0; PARTS] }
+        Self { class, times: 0, ln_ratio: 0.0, squares: 0.0, parts: [0; PARTS] }
     }
 
     /// Logarithm of what the usual mean is multiplied by at this time of the day.
     pub(super) fn ln_ratio(&self, civil_seconds: i64) -> f64 {
-        f64::from(self.parts[part_of(civil_seconds)])
+        f64::from(self.parts[part_of(civil_seconds)]) / STEPS
     }
 
     /// Deviation of that logarithm at the next occurrence: theirs from each other, and that of their mean.
@@ -111,7 +113,9 @@ impl Memory {
         self.ln_ratio += (away / times) as f32;
         self.squares += (away * (ln_ratio - f64::from(self.ln_ratio))) as f32;
         for (part, sums) in self.parts.iter_mut().zip(running.parts) {
-            *part += ((shrunken(sums, prior, ln_ratio) - f64::from(*part)) / times) as f32;
+            let before = f64::from(*part) / STEPS;
+            let after = before + (shrunken(sums, prior, ln_ratio) - before) / times;
+            *part = (after * STEPS).round() as i8;
         }
     }
 }

@@ -90,17 +90,17 @@ const MAX_MEAN: f64 = 1e40;
 ///
 /// # Occasions
 ///
-/// On an [`Occasion`](crate::Occasion) of the calendar the mean is multiplied by what earlier ones of its class did, by quarter of the
-/// day, or by the user's factor as long as there was none. It is judged as a whole, by what came within the last
+/// On an [`Occasion`](crate::Occasion) of the calendar the mean is multiplied by what earlier ones of its class did, by the
+/// hour, or by the user's factor as long as there was none. It is judged as a whole, by what came within the last
 /// hours against what its class makes expect: earlier ones vary, by a fifth at least, and after one occurrence half
 /// of the effect is severity 74. A class that nobody knows may be anything from an eighth to eight times the usual, and
 /// what is expected follows what comes. Short comparisons start afresh with the occasion and look for what breaks within it;
 /// on a class that nobody knows their rises are held below a page. Long comparisons are silent.
 ///
 /// Nothing of it enters level, profiles, calibration or thresholds, under either policy, nor does it count towards
-/// warm-up or a level shift. After it the windows go on as if all had come as expected before it. Under
+/// warm-up or a level shift. After it the windows go on where they were before it. Under
 /// [`LearnPolicy::Hold`], and before two days are learned, an occasion teaches its class nothing. So a promotion
-/// of many weeks leaves the level where it was; what is there to stay is no occasion. The 16 classes that do most are kept.
+/// of many weeks leaves the level where it was; what is there to stay is no occasion. The 12 classes that do most are kept.
 ///
 /// # Means and quantiles
 ///
@@ -159,8 +159,8 @@ const MAX_MEAN: f64 = 1e40;
 ///
 /// Half a microsecond or a little more for score and learn together, 3.5 KB in memory and 3 KB saved per series,
 /// most of it the profiles, which are `f32`; all other sums are `f64`. While the kind is undecided the kept observations add 32 bytes each; the value that changes
-/// the kind costs one more pass over them, to score it and again to learn it. A class of occasions adds 40 bytes, an
-/// occasion that goes on 400.
+/// the kind costs one more pass over them, to score it and again to learn it. A class of occasions adds 48 bytes, an
+/// occasion that goes on 750.
 ///
 /// # Reference
 ///

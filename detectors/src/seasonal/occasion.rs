@@ -32,9 +32,14 @@ const LN_LOOKS: f64 = 3.332_204_510_175_203_7;
 const SPREADS_AT_70: f64 = 2.1;
 /// Typical residuals, times the root of their number, that the occasion as a whole needs for a page.
 const RESIDUALS: f64 = 7.0;
-/// Observations before the occasion as a whole is judged, and in parts of a week: two hours.
-const LEAST_POINTS: f64 = 3.0;
-const LEAST_WEEKS: f64 = 1.0 / 84.0;
+/// Prior of what is expected of a new occasion, in dispersions: so many single events are taken as usual.
+const PRIOR: f64 = 5.0;
+/// Relative variance of it that the clock of silence allows for.
+const NEW_DOUBT: f64 = 0.25;
+/// Fading sum of observations before the occasion as a whole is judged, and in parts of a week: three of them, and
+/// two hours.
+const LEAST_POINTS: f64 = 2.6;
+const LEAST_WEEKS: f64 = 0.01;
 
 /// What the calendar means for one observation.
 #[derive(Clone, Debug)]
@@ -92,15 +97,13 @@ impl Calendar {
     }
 
     /// The windows that an observation falls into: fresh ones where an occasion begins, and those of before where
-    /// it has ended, as if all had come as expected then.
+    /// it has ended.
     #[inline]
     pub(super) fn windows(&self, occasions: Option<&Occasions>, windows: &Windows) -> Windows {
         match self {
             Self::Left => {
                 let before = occasions.and_then(Occasions::before);
-                let mut before = before.copied().unwrap_or_else(Windows::empty);
-                before.settle();
-                before
+                before.map_or_else(Windows::empty, Windows::resumed)
             }
             Self::On(view) if view.begins => Windows::empty(),
             _ => *windows,
@@ -110,6 +113,12 @@ impl Calendar {
     /// Whether this is an occasion of which nobody knows what it does.
     pub(super) fn is_new(&self) -> bool {
         matches!(self, Self::On(view) if !view.known)
+    }
+
+    /// Whether it is known how much should come: for a new occasion once it has run for a while.
+    #[inline]
+    pub(super) fn knows_amount(&self, cadence: &Cadence) -> bool {
+        !matches!(self, Self::On(view) if !view.known && !view.has_run(cadence))
     }
 
     /// The long comparisons have nothing to compare with.
@@ -197,9 +206,14 @@ impl View {
         if !self.known {
             // The first value stands in for what came before it, as it does for the level of a new series.
             let so_far = if self.begins { self.recent } else { before };
-            let prior = 20.0 * self.dispersion();
+            let prior = PRIOR * self.dispersion();
             self.ratio = ((so_far.came + prior) / (so_far.due + prior)).clamp(1e-3, 1e3);
         }
+    }
+
+    /// Whether the occasion has run long enough to be judged as a whole.
+    fn has_run(&self, cadence: &Cadence) -> bool {
+        self.recent.points >= LEAST_POINTS.max(LEAST_WEEKS * cadence.points_per_week)
     }
 
     fn dispersion(&self) -> f64 {
@@ -216,6 +230,8 @@ impl View {
         expectation.profile *= self.ratio;
         if self.known {
             expectation.shape.daily_error += self.spread * self.spread;
+        } else {
+            expectation.doubt = NEW_DOUBT;
         }
         expectation.mean = mean;
     }
@@ -231,8 +247,7 @@ impl View {
         let away = came - due;
         let typical = absolute.scale(0, super::absolute::zero_richness(facts.zero_share));
         let needed = RESIDUALS * cadence.threshold_factor * typical * points.sqrt();
-        let settled = points >= LEAST_POINTS.max(LEAST_WEEKS * cadence.points_per_week * 0.95);
-        if !settled || away.abs() < needed {
+        if !self.has_run(cadence) || away.abs() < needed {
             return None;
         }
         let dispersion = self.dispersion();

@@ -22,6 +22,8 @@ const KEEP: [f64; 9] = [
 ];
 /// The windows of 32 and of 128 observations.
 const LONG: [usize; 2] = [4, 6];
+/// The windows of 1 to 64 observations.
+const SHORT: usize = 6;
 /// The lengths of the windows that may stand for a new level.
 const LENGTHS: [u32; 5] = [1, 2, 4, 16, 32];
 const NEARLY_EMPTY: f64 = 1e-9;
@@ -76,6 +78,14 @@ impl Windows {
             self.clipped[long] = self.expected[slot];
             self.promised[long] = self.expected[slot];
         }
+    }
+
+    /// These windows, gone on with after a pause: the short ones as if all had come as expected. What is as long as a
+    /// night is compared with the same hours as ever.
+    pub(super) fn resumed(&self) -> Self {
+        let mut resumed = *self;
+        resumed.observed[..SHORT].copy_from_slice(&self.expected[..SHORT]);
+        resumed
     }
 
     /// What came to what was expected lately: in the longest window that the last `points`
