@@ -19,6 +19,7 @@ mod frames;
 mod guard;
 mod intake;
 mod letters;
+mod lineage;
 mod models;
 mod monitor;
 mod ports;
