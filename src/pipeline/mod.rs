@@ -21,6 +21,7 @@ mod intake;
 mod models;
 mod monitor;
 mod ports;
+mod preview;
 mod realised;
 mod relations;
 mod restore;
@@ -28,6 +29,7 @@ mod run;
 mod spec;
 mod status;
 mod telemetry;
+mod trouble;
 
 pub use clock::{AcceleratedClock, Clock, ManualClock, SystemClock};
 pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, RecordedInputKind, SlicesFrom};
@@ -41,6 +43,7 @@ pub use ports::{
     DeadLetters, Fault, History, HistoryRange, IncidentQuery, Notifier, NotifyError, Outbox, OutboxRow,
     Restored, RestoredMonitor, Retry, Source, SourceError, SourceFigures, SourceState, Store, StoreError,
 };
+pub use preview::{Preview, PreviewError, PreviewedAlert, preview};
 pub use relations::RelationSpec;
 pub use restore::{RestoreError, restore};
 pub use run::{IncidentWatcher, RunError, RunPolicy, Runner};
