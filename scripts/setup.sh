@@ -3,7 +3,7 @@
 #
 #   demo    a Rust toolchain, and what builds the C parts of the dependencies
 #   check   the same, what the Kafka client is built from, and rustfmt and clippy
-#   test    the same, and the servers and tools that the tests start
+#   test    the same, and the servers and tools that the tests start (Postfix among them starts as root only)
 #   bench   the same as check, and what runs Kafka and the engines it is compared with
 #
 # Installs missing Debian packages when run as root, one line each with the reason. Anywhere else it names
@@ -59,6 +59,8 @@ has_certificates() {
   return 1
 }
 has_prometheus()  { has prometheus && has promtool; }
+has_alertmanager() { has prometheus-alertmanager && has amtool; }
+has_imap()        { [ -x /usr/lib/dovecot/imap ]; }
 
 need_for_builds() {
   need gcc             "compiles SQLite, Zstandard and the TLS library, which are built from source, and links" has cc
@@ -78,6 +80,11 @@ need_for_tests() {
   need openssl         "makes certificates for that broker's listeners" has openssl
   need curl            "the tests talk to the HTTP API with a client that is not ours" has curl
   need prometheus      "the tests let a real Prometheus scrape /metrics, and promtool check it" has_prometheus
+  need prometheus-alertmanager "the tests send it alerts, and read them back with amtool" has_alertmanager
+  need python3         "runs the small servers and clients of the tests, and moto, which speaks Amazon SNS" has python3
+  need python3-venv    "the place that moto is installed into" python3 -c 'import ensurepip'
+  need postfix         "the tests send mail through it" has postfix
+  need dovecot-imapd   "checks the passwords of that mail server, and the tests read the mail by IMAP" has_imap
 }
 
 need_for_benches() {
@@ -100,10 +107,14 @@ $(list_missing)
   local log apt=(env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
   log=$(mktemp)
   # RUNLEVEL=1 keeps init scripts from starting a service. systemd does not look at it, but leaves a masked unit alone.
-  if [[ " ${missing[*]} " == *" prometheus "* && -d /run/systemd/system ]]; then
-    systemctl mask --quiet prometheus.service
-    say "masked prometheus.service: the tests start a Prometheus of their own (systemctl unmask prometheus takes it back)"
-  fi
+  local package service
+  for package in prometheus prometheus-alertmanager postfix dovecot-imapd; do
+    service=${package%-imapd}
+    if [[ " ${missing[*]} " == *" $package "* && -d /run/systemd/system ]]; then
+      systemctl mask --quiet "$service.service"
+      say "masked $service.service: the tests start one of their own (systemctl unmask $service takes it back)"
+    fi
+  done
   if ! { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } </dev/null >"$log" 2>&1; then
     tail -n 30 "$log" >&2
     fail "apt-get could not install ${missing[*]}; all it said is in $log"
@@ -123,5 +134,9 @@ install_missing
 if [ "$what" != demo ]; then
   require_component rustfmt fmt "checks the format"
   require_component clippy clippy "the lints"
+fi
+if [ "$what" = test ]; then
+  scripts/receivers.sh install sns
+  [ "$(id -u)" = 0 ] || say "NOT root: Postfix cannot start, so the tests of tests/email.rs will fail; run \`make test\` as root for these"
 fi
 say "ready for \`$what\`"

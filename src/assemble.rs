@@ -12,6 +12,7 @@ pub use notifiers::notifier;
 use crate::{
     api::{self, ApiLimits, ApiState, MonitorInfo},
     config::{Config, SourceConfig, SourceKind},
+    notifiers::Charts,
     pipeline::{
         Clock, Courier, DeadLetters, DeliveryPolicy, Engine, EngineLimits, History, IncidentWatcher,
         Notifier, Outbox, RestoreError, RunError, RunPolicy, Runner, Source, SourceError, StatusBoard, Store,
@@ -135,6 +136,9 @@ impl Service {
             stop: CancellationToken::new(),
         };
         let monitors = monitor_infos(&config.sources);
+        let judged = |monitor: &MonitorInfo| (monitor.name.clone(), monitor.facts.measures.len());
+        let history = Arc::clone(&shared.store) as Arc<dyn History>;
+        let charts = Charts { history, judged: monitors.iter().map(judged).collect() };
         let address = config.server.listen;
         let listener =
             TcpListener::bind(address).await.map_err(|error| ServiceError::Listen { address, error })?;
@@ -149,9 +153,11 @@ impl Service {
         }
         let mut others = JoinSet::new();
         for (name, notifier) in config.notifiers {
-            let history = Some(Arc::clone(&shared.store) as Arc<dyn History>);
-            let notifier = self::notifier(&name, notifier, history).await?;
-            spawn_delivery(&mut others, &name, notifier, &shared, delivery);
+            let per_minute = notifier.max_per_minute();
+            let notifier = self::notifier(&name, notifier, Some(charts.clone())).await?;
+            let courier = courier(&name, notifier, &shared, delivery, per_minute);
+            let stop = shared.stop.clone();
+            others.spawn(async move { courier.run(stop).await.map_err(Into::into) });
         }
         let state = ApiState {
             history: Arc::clone(&shared.store) as Arc<dyn History>,
@@ -317,22 +323,21 @@ fn source(
     }
 }
 
-fn spawn_delivery(
-    tasks: &mut JoinSet<Result<(), ServiceError>>,
+fn courier(
     name: &str,
     notifier: Arc<dyn Notifier>,
     shared: &Shared,
     policy: DeliveryPolicy,
-) {
-    let courier = Courier {
+    per_minute: Option<u32>,
+) -> Courier {
+    Courier {
         name: name.to_owned(),
         notifier,
         outbox: Arc::clone(&shared.store) as Arc<dyn Outbox>,
         clock: Arc::clone(&shared.clock),
         telemetry: Arc::clone(&shared.telemetry),
         policy,
+        per_minute,
         alerts_stored: Arc::clone(&shared.alerts_stored),
-    };
-    let stop = shared.stop.clone();
-    tasks.spawn(async move { courier.run(stop).await.map_err(Into::into) });
+    }
 }

@@ -8,7 +8,8 @@ use tidewatch_detectors::{Side, log10_rate_of_severity};
 
 use super::{
     Conditions, DigestEntry, Impact, Incident, IncidentKind, MonitorFacts, Pacing, RuleEvent, SeverityTrack,
-    rules::{Pace, Verdict},
+    Updates,
+    pace::{Pace, Verdict},
 };
 
 /// From which rarity on a rule speaks.
@@ -76,6 +77,8 @@ impl NominalRate {
 /// A configured rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertRule {
+    /// What people call it; `MONITOR/NUMBER` if nobody said.
+    pub name: String,
     /// From where on it speaks.
     pub threshold: Threshold,
     /// Names of the notifiers it speaks to.
@@ -89,7 +92,8 @@ pub struct AlertRule {
 impl AlertRule {
     /// A rule that tells everything from `threshold` on, at once.
     pub fn new(threshold: Threshold, to: Vec<String>) -> Self {
-        Self { threshold, to, conditions: Conditions::default(), pacing: Pacing::default() }
+        let (conditions, pacing) = (Conditions::default(), Pacing::default());
+        Self { name: String::new(), threshold, to, conditions, pacing }
     }
 }
 
@@ -101,12 +105,20 @@ pub enum AlertKind {
     Opened,
     /// It became clearly more severe than last told.
     Escalated,
+    /// Nothing of it is off any more; if that lasts, it will be over.
+    Recovered,
+    /// It is off again after that.
+    Resumed,
+    /// What explains it is not what was told.
+    Revised,
     /// It is over.
     Closed,
     /// The rule's cap is reached: further alerts are held back.
     Suppressed,
     /// Everything of an hour or a day in one message.
     Digest,
+    /// Somebody takes care of it.
+    Acknowledged,
 }
 
 impl AlertKind {
@@ -115,9 +127,13 @@ impl AlertKind {
         match self {
             Self::Opened => "opened",
             Self::Escalated => "escalated",
+            Self::Recovered => "recovered",
+            Self::Resumed => "resumed",
+            Self::Revised => "revised",
             Self::Closed => "closed",
             Self::Suppressed => "suppressed",
             Self::Digest => "digest",
+            Self::Acknowledged => "acknowledged",
         }
     }
 }
@@ -176,11 +192,19 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// How far a rule has told of an incident: the peak severity it last spoke of and how often.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// How far a rule has told of an incident.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Told {
+    /// The peak severity it last spoke of.
     severity: f64,
+    /// How often it spoke.
     times: u32,
+    /// What it last said explains the incident.
+    #[serde(default)]
+    about: String,
+    /// It last said that nothing is off any more.
+    #[serde(default)]
+    recovered: bool,
 }
 
 /// In which of its last windows an incident concerned a rule; the lowest bit is the newest window.
@@ -220,42 +244,76 @@ pub(super) fn tell(
     incident: &mut Incident,
     paces: &mut BTreeMap<usize, Pace>,
     moment: Moment<'_>,
-    alerts: &mut Vec<Alert>,
+    updates: &mut Updates,
 ) {
     for (index, rule) in moment.facts.rules.iter().enumerate() {
-        if let Some(kind) = wanted(incident, index, rule, moment) {
-            let pace = paces.entry(index).or_default();
-            speak(incident, (index, rule), kind, pace, moment, alerts);
+        let Some(kind) = wanted(incident, index, rule, moment) else { continue };
+        let pace = paces.entry(index).or_default();
+        if incident.is_closed() || rule.conditions.speaks_at(moment.at_millis, &moment.facts.zone) {
+            speak(incident, (index, rule), kind, pace, moment, updates);
+        } else {
+            pace.hold(&incident.id, &mut updates.held_back.schedule);
         }
     }
+    if incident.is_closed() {
+        for pace in paces.values_mut() {
+            pace.release(&incident.id);
+        }
+    }
+}
+
+/// Tells those who asked for it that nothing of `incident` is off at this moment, once. False when nobody was told.
+pub(super) fn tell_recovery(
+    incident: &mut Incident,
+    paces: &mut BTreeMap<usize, Pace>,
+    moment: Moment<'_>,
+    updates: &mut Updates,
+) -> bool {
+    let mut any = false;
+    for (index, rule) in moment.facts.rules.iter().enumerate() {
+        let conditions = &rule.conditions;
+        let news = incident.told.get(&index).is_some_and(|told| !told.recovered);
+        let asked = conditions.wants(RuleEvent::Recovered);
+        if news && asked && conditions.speaks_at(moment.at_millis, &moment.facts.zone) {
+            let pace = paces.entry(index).or_default();
+            speak(incident, (index, rule), AlertKind::Recovered, pace, moment, updates);
+            any = true;
+        }
+    }
+    any
 }
 
 /// What the rule would tell now, were it not for its pacing.
 fn wanted(incident: &mut Incident, index: usize, rule: &AlertRule, moment: Moment<'_>) -> Option<AlertKind> {
     let conditions = &rule.conditions;
-    let told = incident.told.get(&index).copied();
     if incident.is_closed() {
-        return told.map(|_| AlertKind::Closed);
+        return incident.told.get(&index).map(|_| AlertKind::Closed);
     }
     if !rule.threshold.concerns(conditions.rate(incident), moment.num_series) {
         return None;
     }
-    if conditions.duration.is_some() && incident.kind != IncidentKind::NoData {
+    let is_certain = matches!(incident.kind, IncidentKind::NoData | IncidentKind::EngineTrouble);
+    if conditions.duration.is_some() && !is_certain {
         let lasting = incident.lasting.entry(index).or_default();
         lasting.note(moment.at_millis, moment.interval_millis);
         if !conditions.lasted(lasting.windows) {
             return None;
         }
     }
-    if !conditions.speaks_at(moment.at_millis, &moment.facts.zone) {
-        return None;
-    }
-    match told {
+    match incident.told.get(&index) {
         None => Some(AlertKind::Opened),
-        Some(told) => {
-            (incident.severity.peak > told.severity + ESCALATION_STEP).then_some(AlertKind::Escalated)
+        Some(told) if incident.severity.peak > told.severity + ESCALATION_STEP => Some(AlertKind::Escalated),
+        Some(told) if told.recovered => Some(AlertKind::Resumed),
+        Some(told) if conditions.wants(RuleEvent::Revised) && told.about != about(incident) => {
+            Some(AlertKind::Revised)
         }
+        Some(_) => None,
     }
+}
+
+/// What explains an incident, to be compared.
+fn about(incident: &Incident) -> String {
+    format!("{} {:?} {:?}", incident.measure, incident.side, incident.slice)
 }
 
 fn speak(
@@ -264,21 +322,27 @@ fn speak(
     kind: AlertKind,
     pace: &mut Pace,
     moment: Moment<'_>,
-    alerts: &mut Vec<Alert>,
+    updates: &mut Updates,
 ) {
     let silent = !rule.conditions.wants(event_of(incident, kind));
     let verdict = match kind {
-        AlertKind::Closed => Verdict::Tell { held_back: 0 },
+        AlertKind::Closed | AlertKind::Recovered | AlertKind::Resumed => Verdict::Tell { held_back: 0 },
         // Remembered as told, so that later events of the incident are.
         _ if silent || rule.pacing.digest.is_some() => Verdict::Tell { held_back: 0 },
         _ => pace.judge(rule.pacing, &incident.id, moment.at_millis),
     };
     let (kind, held_back) = match verdict {
-        Verdict::Hold => return,
-        Verdict::Notice { held_back } => (AlertKind::Suppressed, held_back),
+        Verdict::Cool => return pace.hold(&incident.id, &mut updates.held_back.cool_down),
+        Verdict::Hold => return pace.hold(&incident.id, &mut updates.held_back.cap),
+        Verdict::Notice { held_back } => {
+            pace.hold(&incident.id, &mut updates.held_back.cap);
+            (AlertKind::Suppressed, held_back)
+        }
         Verdict::Tell { held_back } => {
+            pace.release(&incident.id);
             let times = incident.told.get(&index).map_or(0, |told| told.times) + 1;
-            incident.told.insert(index, Told { severity: incident.severity.peak, times });
+            let (severity, recovered) = (incident.severity.peak, kind == AlertKind::Recovered);
+            incident.told.insert(index, Told { severity, times, about: about(incident), recovered });
             (kind, held_back)
         }
     };
@@ -295,7 +359,7 @@ fn speak(
         _ => format!("{}:{index}:{}", incident.id, incident.told.get(&index).map_or(0, |told| told.times)),
     };
     for notifier in &rule.to {
-        alerts.push(Alert {
+        updates.alerts.push(Alert {
             id: format!("{about}:{}:{notifier}", kind.as_str()),
             notifier: notifier.clone(),
             kind,
@@ -310,8 +374,11 @@ fn speak(
 fn event_of(incident: &Incident, kind: AlertKind) -> RuleEvent {
     match (incident.kind, kind) {
         (IncidentKind::NoData, AlertKind::Opened) => RuleEvent::NoData,
+        (IncidentKind::EngineTrouble, AlertKind::Opened) => RuleEvent::EngineTrouble,
         (_, AlertKind::Closed) => RuleEvent::Closed,
         (_, AlertKind::Escalated) => RuleEvent::Escalated,
+        (_, AlertKind::Recovered | AlertKind::Resumed) => RuleEvent::Recovered,
+        (_, AlertKind::Revised) => RuleEvent::Revised,
         _ => RuleEvent::Opened,
     }
 }

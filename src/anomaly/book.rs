@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Alert, Anomaly, Incident, IncidentKind, MonitorFacts, SeverityTrack, WindowView,
     alert::{self, Moment},
-    rules::Pace,
+    pace::{HeldBack, Pace},
     words,
 };
 
@@ -43,6 +43,8 @@ pub struct Updates {
     pub incidents: Vec<Incident>,
     /// Alerts to send.
     pub alerts: Vec<Alert>,
+    /// Alerts held back for the first time.
+    pub held_back: HeldBack,
 }
 
 impl IncidentBook {
@@ -72,17 +74,27 @@ impl IncidentBook {
             }
             if open.active.is_empty() {
                 open.incident.close();
-            } else if joining.is_empty() {
-                continue;
             }
-            if kind == IncidentKind::Deviation {
-                let moment = Moment {
-                    facts: view.facts,
-                    num_series: view.num_judged(),
-                    at_millis: view.end_millis,
-                    interval_millis: view.end_millis - view.start_millis,
-                };
-                alert::tell(&mut open.incident, &mut self.paces, moment, &mut updates.alerts);
+            let moment = || Moment {
+                facts: view.facts,
+                num_series: view.num_judged(),
+                at_millis: view.end_millis,
+                interval_millis: view.end_millis - view.start_millis,
+            };
+            let (incident, paces) = (&mut open.incident, &mut self.paces);
+            let is_calm = joining.is_empty() && !incident.is_closed();
+            let is_news = match (kind, is_calm) {
+                (IncidentKind::Deviation, true) => {
+                    alert::tell_recovery(incident, paces, moment(), &mut updates)
+                }
+                (IncidentKind::Deviation, false) => {
+                    alert::tell(incident, paces, moment(), &mut updates);
+                    true
+                }
+                _ => !is_calm,
+            };
+            if !is_news {
+                continue;
             }
             updates.incidents.push(open.incident.clone());
         }
@@ -98,33 +110,66 @@ impl IncidentBook {
         at_millis: i64,
         why: &str,
     ) -> Updates {
-        let mut updates = Updates::default();
-        if self.open.contains_key(&IncidentKind::NoData) {
-            return updates;
-        }
-        let mut incident = self.next(IncidentKind::NoData, &facts.monitor, since_millis);
-        // Certain, not a statement about rarity: every rule tells it.
-        incident.severity = SeverityTrack::starting(100.0);
-        incident.page_log10_rate = CERTAIN_LOG10_RATE;
-        incident.until_millis = at_millis;
         let since = words::local_time(since_millis, &facts.zone);
-        incident.summary = format!("No data for {} since {since}: {why}", facts.monitor);
-        let moment = Moment { facts, num_series: 1, at_millis, interval_millis: 1 };
-        alert::tell(&mut incident, &mut self.paces, moment, &mut updates.alerts);
-        updates.incidents.push(incident.clone());
-        let open = OpenIncident { incident, active: BTreeSet::new(), seen: BTreeSet::new() };
-        self.open.insert(IncidentKind::NoData, open);
-        updates
+        let summary = format!("No data for {} since {since}: {why}", facts.monitor);
+        self.begin(IncidentKind::NoData, facts, (since_millis, at_millis), summary)
     }
 
     /// Closes the incident of [`IncidentBook::source_lost`], if one is open.
     pub fn source_back(&mut self, facts: &MonitorFacts, at_millis: i64) -> Updates {
+        self.end(IncidentKind::NoData, facts, at_millis)
+    }
+
+    /// Opens the incident for a monitor that cannot use most of what it is sent, once.
+    pub fn trouble_began(
+        &mut self,
+        facts: &MonitorFacts,
+        since_millis: i64,
+        at_millis: i64,
+        what: &str,
+    ) -> Updates {
+        let since = words::local_time(since_millis, &facts.zone);
+        let summary = format!("{} cannot use what it is sent since {since}: {what}", facts.monitor);
+        self.begin(IncidentKind::EngineTrouble, facts, (since_millis, at_millis), summary)
+    }
+
+    /// Closes the incident of [`IncidentBook::trouble_began`], if one is open.
+    pub fn trouble_over(&mut self, facts: &MonitorFacts, at_millis: i64) -> Updates {
+        self.end(IncidentKind::EngineTrouble, facts, at_millis)
+    }
+
+    /// Opens an incident that is certain, unless one of its kind is open.
+    fn begin(
+        &mut self,
+        kind: IncidentKind,
+        facts: &MonitorFacts,
+        (since_millis, at_millis): (i64, i64),
+        summary: String,
+    ) -> Updates {
         let mut updates = Updates::default();
-        if let Some(mut open) = self.open.remove(&IncidentKind::NoData) {
+        if self.open.contains_key(&kind) {
+            return updates;
+        }
+        let mut incident = self.next(kind, &facts.monitor, since_millis);
+        // Certain, not a statement about rarity: every rule tells it.
+        incident.severity = SeverityTrack::starting(100.0);
+        incident.page_log10_rate = CERTAIN_LOG10_RATE;
+        incident.until_millis = at_millis;
+        incident.summary = summary;
+        let moment = Moment { facts, num_series: 1, at_millis, interval_millis: 1 };
+        alert::tell(&mut incident, &mut self.paces, moment, &mut updates);
+        updates.incidents.push(incident.clone());
+        self.open.insert(kind, OpenIncident { incident, active: BTreeSet::new(), seen: BTreeSet::new() });
+        updates
+    }
+
+    fn end(&mut self, kind: IncidentKind, facts: &MonitorFacts, at_millis: i64) -> Updates {
+        let mut updates = Updates::default();
+        if let Some(mut open) = self.open.remove(&kind) {
             open.incident.until_millis = at_millis;
             open.incident.close();
             let moment = Moment { facts, num_series: 1, at_millis, interval_millis: 1 };
-            alert::tell(&mut open.incident, &mut self.paces, moment, &mut updates.alerts);
+            alert::tell(&mut open.incident, &mut self.paces, moment, &mut updates);
             updates.incidents.push(open.incident);
         }
         updates
@@ -300,6 +345,83 @@ mod tests {
         }
         let kinds: Vec<_> = told.iter().map(|alert| alert.kind).collect();
         assert_eq!(kinds, [AlertKind::Closed]);
+    }
+
+    #[test]
+    fn a_recovery_is_told_to_who_asked_for_it_and_so_is_what_comes_after() {
+        use crate::anomaly::RuleEvent::{Closed, Opened, Recovered};
+        let mut bench = Bench::new();
+        let mut quiet = bench.facts.rules[0].clone();
+        quiet.to = vec!["quiet".to_owned()];
+        bench.facts.rules[0].conditions.events = Some(vec![Opened, Recovered, Closed]);
+        bench.facts.rules.push(quiet);
+        let mut told = bench.window(drop_in_germany(75.0)).alerts;
+        for calm in [true, true, false, true, true, true] {
+            let updates = if calm { bench.calm() } else { bench.window(drop_in_germany(75.0)) };
+            told.extend(updates.alerts);
+        }
+        let kinds = |to: &str| {
+            let of = told.iter().filter(|alert| alert.notifier == to);
+            of.map(|alert| alert.kind.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds("mail"), ["opened", "recovered", "resumed", "recovered", "closed"]);
+        assert_eq!(kinds("quiet"), ["opened", "closed"]);
+        let ids: BTreeSet<&str> = told.iter().map(|alert| alert.id.as_str()).collect();
+        assert_eq!(ids.len(), told.len(), "each message has an id of its own");
+    }
+
+    #[test]
+    fn another_explanation_is_told_to_who_asked_for_it() {
+        use crate::anomaly::RuleEvent::{Opened, Revised};
+        let mut bench = Bench::new();
+        bench.facts.rules[0].conditions.events = Some(vec![Opened, Revised]);
+        let first = bench.window([reading(100.0, 80.0, 71.0), reading(60.0, 40.0, 73.0), None]);
+        assert_eq!(first.alerts[0].incident.slice["country"], "DE");
+        let france = [reading(100.0, 70.0, 71.0), reading(60.0, 58.0, 5.0), reading(40.0, 10.0, 76.0)];
+        let told = bench.window(france).alerts;
+        assert_eq!((told[0].kind, told[0].incident.slice["country"].as_str()), (AlertKind::Revised, "FR"));
+        assert!(bench.window(france).alerts.is_empty(), "once");
+    }
+
+    #[test]
+    fn what_rules_hold_back_is_counted_once_by_reason() {
+        let mut bench = Bench::new();
+        let mut held_back = HeldBack::default();
+        let mut later = bench.facts.rules[0].clone();
+        later.conditions.mutes = vec![(0, 1_000_000)];
+        let mut capped = bench.facts.rules[0].clone();
+        capped.pacing.per_hour = Some(1);
+        let mut cooling = bench.facts.rules[0].clone();
+        cooling.pacing.cool_down_millis = 3_600_000;
+        bench.facts.rules.extend([later, capped, cooling]);
+        for _ in 0..2 {
+            for _ in 0..2 {
+                held_back += bench.window(drop_in_germany(75.0)).held_back;
+            }
+            for _ in 0..3 {
+                held_back += bench.calm().held_back;
+            }
+        }
+        // Two incidents are muted; the second of them is over the cap and within the cool-down.
+        assert_eq!(held_back, HeldBack { cap: 1, cool_down: 1, schedule: 2 });
+    }
+
+    #[test]
+    fn trouble_is_told_once_unless_nobody_wants_it() {
+        let mut bench = Bench::new();
+        let facts = bench.facts.clone();
+        let began = bench.book.trouble_began(&facts, 0, 90_000, "80 % of 400 events were refused");
+        assert_eq!((began.incidents[0].kind, began.alerts.len()), (IncidentKind::EngineTrouble, 1));
+        assert!(
+            began.incidents[0].summary.contains("cannot use what it is sent"),
+            "{:?}",
+            began.incidents[0]
+        );
+        assert_eq!(bench.book.trouble_began(&facts, 0, 120_000, "still"), Updates::default());
+        assert_eq!(bench.book.trouble_over(&facts, 150_000).alerts[0].kind, AlertKind::Closed);
+        let mut deaf = facts;
+        deaf.rules[0].conditions.events = Some(vec![crate::anomaly::RuleEvent::Opened]);
+        assert!(bench.book.trouble_began(&deaf, 0, 160_000, "again").alerts.is_empty());
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub enum IncidentKind {
     Minor,
     /// The source cannot be read, so nothing can be said.
     NoData,
+    /// Most of what is sent cannot be used, so what is said rests on little.
+    EngineTrouble,
 }
 
 /// Where an incident is in its life.

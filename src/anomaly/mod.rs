@@ -8,6 +8,7 @@ mod book;
 mod explain;
 mod incident;
 mod merge;
+mod pace;
 mod rules;
 mod view;
 mod wire;
@@ -18,10 +19,8 @@ pub use book::{IncidentBook, Updates};
 pub use explain::Explanation;
 pub use incident::{Impact, Incident, IncidentKind, IncidentState, MEMBERS_KEPT, Member};
 pub use merge::{Anomaly, AnomalyTracker, MINOR_RECORDED_FROM, PAGE_RECORDED_FROM, SeverityTrack};
-pub use rules::{
-    Conditions, DIGEST_ENTRIES_MAX, DURATION_WINDOWS_MAX, DigestEntry, DigestEvery, MinDuration, Pacing,
-    RuleEvent, Schedule,
-};
+pub use pace::{DIGEST_ENTRIES_MAX, DigestEntry, DigestEvery, HeldBack, Pacing};
+pub use rules::{Conditions, DURATION_WINDOWS_MAX, MinDuration, RuleEvent, Schedule};
 pub use view::{MeasureFacts, MonitorFacts, Reading, WindowView};
 pub use wire::{ImpactWire, IncidentWire, MemberWire, SeverityWire, rfc3339};
 pub use words::number;

@@ -27,7 +27,7 @@ pub struct MeasureFacts {
 }
 
 /// The facts about a monitor that do not change from window to window.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MonitorFacts {
     /// The monitor's name: the first part of incident ids.
     pub monitor: String,

@@ -20,7 +20,8 @@ pub struct IncidentWire {
     pub id: String,
     /// The monitor.
     pub monitor: String,
-    /// `deviation`, `minor` (listed, never paged) or `no_data` (the source cannot be read).
+    /// `deviation`, `minor` (listed, never paged), `no_data` (the source cannot be read) or `engine_trouble` (most
+    /// of what is sent cannot be used).
     #[schema(example = "deviation")]
     pub kind: &'static str,
     /// `open` or `closed`.
@@ -190,6 +191,7 @@ const fn kind_word(kind: IncidentKind) -> &'static str {
         IncidentKind::Deviation => "deviation",
         IncidentKind::Minor => "minor",
         IncidentKind::NoData => "no_data",
+        IncidentKind::EngineTrouble => "engine_trouble",
     }
 }
 

@@ -20,10 +20,11 @@ const LIMIT: usize = 50;
 const LIMIT_MAX: usize = 500;
 
 const STATES: [(&str, IncidentState); 2] = [("open", IncidentState::Open), ("closed", IncidentState::Closed)];
-const KINDS: [(&str, IncidentKind); 3] = [
+const KINDS: [(&str, IncidentKind); 4] = [
     ("deviation", IncidentKind::Deviation),
     ("minor", IncidentKind::Minor),
     ("no_data", IncidentKind::NoData),
+    ("engine_trouble", IncidentKind::EngineTrouble),
 ];
 
 /// Incidents, newest first.
@@ -34,7 +35,7 @@ const KINDS: [(&str, IncidentKind); 3] = [
     params(
         ("monitor" = Option<String>, Query, description = "Only of this monitor"),
         ("state" = Option<String>, Query, description = "Only `open` or only `closed` ones"),
-        ("kind" = Option<String>, Query, description = "Only `deviation`, `minor` or `no_data`"),
+        ("kind" = Option<String>, Query, description = "Only `deviation`, `minor`, `no_data` or `engine_trouble`"),
         ("min_severity" = Option<f64>, Query, minimum = 0, maximum = 100,
             description = "Only with at least this peak severity"),
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 500,

@@ -20,6 +20,7 @@ mod observations;
 mod openapi;
 mod page;
 mod params;
+mod preview;
 mod slices;
 mod state;
 #[cfg(test)]
@@ -80,6 +81,7 @@ fn guarded_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(monitors::one))
         .routes(routes!(monitors::series))
         .routes(routes!(calendar::list))
+        .routes(routes!(preview::show))
         .routes(routes!(observations::list))
         .routes(routes!(incidents::list))
         .routes(routes!(incidents::one))

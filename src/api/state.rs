@@ -11,6 +11,7 @@ use super::{
     wire::{MeasureWire, MonitorWire, TotalsWire},
 };
 use crate::{
+    anomaly::MonitorFacts,
     calendar::Calendar,
     pipeline::{Clock, History, MonitorSpec, SourceState, StatusBoard, Telemetry},
     record::SourceId,
@@ -76,6 +77,8 @@ pub struct MonitorInfo {
     pub dimensions: Vec<String>,
     /// Its measures, in the order of a window's cells.
     pub measures: Vec<MeasureInfo>,
+    /// Names, units, alert rules.
+    pub facts: MonitorFacts,
 }
 
 /// What is known of a measure.
@@ -108,6 +111,7 @@ impl MonitorInfo {
                     unit: facts.unit.clone(),
                 })
                 .collect(),
+            facts: spec.facts.clone(),
         }
     }
 

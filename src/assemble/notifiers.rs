@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use super::ServiceError;
-use crate::{
-    config::NotifierConfig,
-    pipeline::{History, Notifier},
-};
+use crate::{config::NotifierConfig, notifiers::Charts, pipeline::Notifier};
 #[cfg(feature = "sns")]
 use crate::{
     config::SnsConfig,
@@ -23,7 +20,7 @@ use crate::{
     notifiers::{Template, Webhook, WebhookFormat, WebhookOptions, WebhookTemplates},
 };
 
-/// THE list of notifiers. Those that show charts read them from `history`.
+/// THE list of notifiers. Those that show charts draw them from `charts`.
 #[cfg_attr(
     not(all(feature = "webhook", feature = "email", feature = "sns")),
     allow(unused_variables, reason = "a build without a notifier does not need what it is made of")
@@ -31,7 +28,7 @@ use crate::{
 pub async fn notifier(
     name: &str,
     config: NotifierConfig,
-    history: Option<Arc<dyn History>>,
+    charts: Option<Charts>,
 ) -> Result<Arc<dyn Notifier>, ServiceError> {
     match config {
         #[cfg(not(feature = "webhook"))]
@@ -41,7 +38,7 @@ pub async fn notifier(
         #[cfg(not(feature = "email"))]
         NotifierConfig::Email(_) => Err(ServiceError::NotBuilt("email")),
         #[cfg(feature = "email")]
-        NotifierConfig::Email(config) => Ok(Arc::new(Email::new(email(config), history)?)),
+        NotifierConfig::Email(config) => Ok(Arc::new(Email::new(email(config), charts)?)),
         #[cfg(not(feature = "sns"))]
         NotifierConfig::Sns(_) => Err(ServiceError::NotBuilt("sns")),
         #[cfg(feature = "sns")]

@@ -60,7 +60,7 @@ enum Command {
     Simulate(simulate::SimulateArguments),
     /// Try a notifier
     Notify(notify::NotifyArguments),
-    /// List alerts and send them again
+    /// List alerts, send them again, preview what rules would tell
     Alerts(alerts::AlertsArguments),
     /// Print completions for a shell
     Completions {
@@ -94,7 +94,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Export(arguments) => export::export(arguments).await,
         Command::Simulate(arguments) => simulate::simulate(&arguments).await,
         Command::Notify(arguments) => notify::notify(arguments).await,
-        Command::Alerts(arguments) => alerts::alerts(arguments),
+        Command::Alerts(arguments) => alerts::alerts(arguments).await,
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "tidewatch", &mut text);

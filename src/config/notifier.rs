@@ -19,6 +19,17 @@ pub enum NotifierConfig {
     Sns(SnsConfig),
 }
 
+impl NotifierConfig {
+    /// Attempts in any minute.
+    pub fn max_per_minute(&self) -> Option<u32> {
+        match self {
+            Self::Webhook(config) => config.max_per_minute,
+            Self::Email(config) => config.max_per_minute,
+            Self::Sns(config) => config.max_per_minute,
+        }
+    }
+}
+
 /// HTTP POST.
 #[derive(Debug)]
 pub struct WebhookConfig {
@@ -42,6 +53,8 @@ pub struct WebhookConfig {
     pub ca: Option<Secret>,
     /// Where an incident is shown, with `{id}` for its id.
     pub link: Option<String>,
+    /// Attempts in any minute.
+    pub max_per_minute: Option<u32>,
 }
 
 /// SMTP.
@@ -65,6 +78,8 @@ pub struct EmailConfig {
     pub ca: Option<Secret>,
     /// Where an incident is shown, with `{id}` for its id.
     pub link: Option<String>,
+    /// Attempts in any minute.
+    pub max_per_minute: Option<u32>,
 }
 
 /// How a connection to a mail server is protected.
@@ -91,6 +106,8 @@ pub struct SnsConfig {
     pub timeout: Duration,
     /// Where an incident is shown, with `{id}` for its id.
     pub link: Option<String>,
+    /// Attempts in any minute.
+    pub max_per_minute: Option<u32>,
 }
 
 /// What a webhook can post.
@@ -145,6 +162,7 @@ fn webhook(
         client_certificate: secret("client_certificate", &written.client_certificate)?,
         ca: secret("ca", &written.ca)?,
         link: written.link.clone(),
+        max_per_minute: per_minute(path, written.max_per_minute)?,
     })
 }
 
@@ -180,6 +198,7 @@ fn email(path: &str, written: &WrittenEmail, environment: &Environment) -> Resul
         timeout: timeout(path, written.timeout.as_deref(), "30s")?,
         ca: optional(&format!("{path}.ca"), written.ca.as_ref(), environment)?,
         link: written.link.clone(),
+        max_per_minute: per_minute(path, written.max_per_minute)?,
     })
 }
 
@@ -197,7 +216,15 @@ fn sns(path: &str, written: &WrittenSns, environment: &Environment) -> Result<Sn
         endpoint: written.endpoint.clone(),
         timeout: timeout(path, written.timeout.as_deref(), "10s")?,
         link: written.link.clone(),
+        max_per_minute: per_minute(path, written.max_per_minute)?,
     })
+}
+
+fn per_minute(path: &str, written: Option<u32>) -> Result<Option<u32>, Problem> {
+    if written == Some(0) {
+        return Err(Problem::new(format!("{path}.max_per_minute"), "0; expected at least 1"));
+    }
+    Ok(written)
 }
 
 /// As written, or the first.

@@ -21,13 +21,22 @@ pub(super) fn rules(
     notifiers: &[&str],
 ) -> Result<Vec<AlertRule>, Problem> {
     let rule = |(index, rule)| {
-        rule_at(&format!("monitors.{name}.alerts[{index}]"), rule, monitor, default, notifiers)
+        let path = format!("monitors.{name}.alerts[{index}]");
+        rule_at(&path, format!("{name}/{index}"), rule, monitor, default, notifiers)
     };
-    monitor.alerts.iter().enumerate().map(rule).collect()
+    let rules: Vec<AlertRule> = monitor.alerts.iter().enumerate().map(rule).collect::<Result<_, _>>()?;
+    for (index, rule) in rules.iter().enumerate() {
+        if rules[..index].iter().any(|earlier| earlier.name == rule.name) {
+            let path = format!("monitors.{name}.alerts[{index}].name");
+            return Err(Problem::new(path, format!("`{}` is taken by an earlier rule", rule.name)));
+        }
+    }
+    Ok(rules)
 }
 
 fn rule_at(
     path: &str,
+    default_name: String,
     rule: &WrittenAlertRule,
     monitor: &WrittenMonitor,
     default: Threshold,
@@ -48,6 +57,7 @@ fn rule_at(
         return Err(Problem::new(format!("{path}.digest"), "needs neither max_per_hour nor cool_down"));
     }
     Ok(AlertRule {
+        name: rule.name.clone().unwrap_or(default_name),
         threshold,
         to: rule.to.clone(),
         conditions: conditions(path, rule, monitor)?,

@@ -215,6 +215,8 @@ pub(super) struct WrittenRelation {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenAlertRule {
+    /// What people call it.
+    pub(super) name: Option<String>,
     pub(super) severity: Option<f64>,
     pub(super) budget: Option<String>,
     pub(super) to: Vec<String>,
@@ -272,6 +274,7 @@ pub(super) struct WrittenWebhook {
     /// PEM of a private certificate authority.
     pub(super) ca: Option<String>,
     pub(super) link: Option<String>,
+    pub(super) max_per_minute: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -288,6 +291,7 @@ pub(super) struct WrittenEmail {
     pub(super) timeout: Option<String>,
     pub(super) ca: Option<String>,
     pub(super) link: Option<String>,
+    pub(super) max_per_minute: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -299,4 +303,5 @@ pub(super) struct WrittenSns {
     pub(super) endpoint: Option<String>,
     pub(super) timeout: Option<String>,
     pub(super) link: Option<String>,
+    pub(super) max_per_minute: Option<u32>,
 }

@@ -4,9 +4,12 @@
 
 use super::trace::TracePoint;
 
-const WIDTH: usize = 560;
-const HEIGHT: usize = 180;
-const MARGIN: usize = 8;
+/// Twice the size at which mails show it: sharp on fine screens.
+const WIDTH: usize = 1120;
+const HEIGHT: usize = 360;
+const MARGIN: usize = 16;
+/// Half the width of a dot.
+const DOT: i32 = 5;
 
 const WHITE: [u8; 3] = [255, 255, 255];
 const BAND: [u8; 3] = [214, 228, 245];
@@ -39,15 +42,15 @@ pub(super) fn png(points: &[TracePoint], opened_millis: i64) -> Option<Vec<u8>> 
         }
     }
     if let Some(opened) = points.iter().position(|point| point.start_millis >= opened_millis) {
-        canvas.line((x(opened), MARGIN as f64), (x(opened), (HEIGHT - MARGIN) as f64), AXIS, 1);
+        canvas.line((x(opened), MARGIN as f64), (x(opened), (HEIGHT - MARGIN) as f64), AXIS, 3);
     }
     for index in 1..points.len() {
         let (left, right) = (points[index - 1], points[index]);
         if let (Some(a), Some(b)) = (left.band, right.band) {
-            canvas.line((x(index - 1), y(a[0])), (x(index), y(b[0])), EXPECTED, 1);
+            canvas.line((x(index - 1), y(a[0])), (x(index), y(b[0])), EXPECTED, 2);
         }
         if let (Some(a), Some(b)) = (left.actual, right.actual) {
-            canvas.line((x(index - 1), y(a)), (x(index), y(b)), ACTUAL, 2);
+            canvas.line((x(index - 1), y(a)), (x(index), y(b)), ACTUAL, 4);
         }
     }
     for (index, point) in points.iter().enumerate() {
@@ -93,8 +96,8 @@ impl Canvas {
     }
 
     fn dot(&mut self, (x, y): (f64, f64), color: [u8; 3]) {
-        for dx in -2..=2_i32 {
-            for dy in -2..=2_i32 {
+        for dx in -DOT..=DOT {
+            for dy in -DOT..=DOT {
                 self.set(x + f64::from(dx), y + f64::from(dy), color);
             }
         }
@@ -130,9 +133,9 @@ mod tests {
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut pixels).unwrap();
         let count = |color: [u8; 3]| pixels.chunks(3).filter(|pixel| *pixel == color).count();
-        assert!(count(OUTSIDE) >= 10 * 20, "{} red", count(OUTSIDE));
+        assert!(count(OUTSIDE) >= 10 * 100, "{} red", count(OUTSIDE));
         assert!(count(BAND) > 5_000 && count(ACTUAL) > 500);
-        assert!(bytes.len() < 10_000, "{} bytes", bytes.len());
+        assert!(bytes.len() < 20_000, "{} bytes", bytes.len());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -21,15 +21,19 @@ use lettre::{
     },
 };
 
-use super::{chart, render::AlertWire, trace};
+use super::{
+    Charts, chart,
+    letter::{self, CHART_ID},
+    render::AlertWire,
+    trace,
+};
 use crate::{
     anomaly::{Alert, AlertKind},
-    pipeline::{History, Notifier, NotifyError},
+    pipeline::{Notifier, NotifyError},
 };
 
 /// Alerts whose recipients are remembered while they are tried again.
 const REMEMBERED_MAX: usize = 1_000;
-const CHART_ID: &str = "chart@tidewatch";
 
 /// How a connection is protected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,7 +82,7 @@ pub struct Email {
     from: Mailbox,
     to: Vec<Mailbox>,
     link: Option<String>,
-    history: Option<Arc<dyn History>>,
+    charts: Option<Charts>,
     /// Who has which alert already.
     delivered: Mutex<BTreeMap<String, BTreeSet<String>>>,
 }
@@ -95,8 +99,8 @@ impl std::fmt::Debug for Email {
 pub struct EmailError(String);
 
 impl Email {
-    /// Sends as `options` say; with a history, mails show a chart.
-    pub fn new(options: EmailOptions, history: Option<Arc<dyn History>>) -> Result<Self, EmailError> {
+    /// Sends as `options` say; with charts, mails show one.
+    pub fn new(options: EmailOptions, charts: Option<Charts>) -> Result<Self, EmailError> {
         let failed = |error: &dyn std::fmt::Display| EmailError(error.to_string());
         let mailbox =
             |text: &String| text.parse::<Mailbox>().map_err(|error| EmailError(format!("`{text}`: {error}")));
@@ -123,7 +127,7 @@ impl Email {
             from: mailbox(&options.from)?,
             to: options.to.iter().map(mailbox).collect::<Result<_, _>>()?,
             link: options.link,
-            history,
+            charts,
             delivered: Mutex::default(),
         })
     }
@@ -133,7 +137,7 @@ impl Email {
         let domain = self.from.email.domain();
         let mut builder = Message::builder()
             .from(self.from.clone())
-            .subject(subject(&wire))
+            .subject(letter::subject(&wire))
             .message_id(Some(format!("<{}@{domain}>", message_id(&alert.id))));
         for to in &self.to {
             builder = builder.to(to.clone());
@@ -144,7 +148,7 @@ impl Email {
             builder = builder.references(root.clone()).in_reply_to(root);
         }
         let picture = self.picture(alert).await;
-        let html = SinglePart::html(html(&wire, picture.is_some()));
+        let html = SinglePart::html(letter::html(&wire, picture.is_some()));
         let rich = match picture {
             Some(bytes) => {
                 let kind = ContentType::parse("image/png").expect("a content type");
@@ -161,7 +165,7 @@ impl Email {
 
     /// A mail without its chart is better than none, so trouble with the history is only logged.
     async fn picture(&self, alert: &Alert) -> Option<Vec<u8>> {
-        match trace::trace(self.history.as_ref()?, &alert.incident).await {
+        match trace::trace(self.charts.as_ref()?, &alert.incident).await {
             Ok(points) => chart::png(&points, alert.incident.opened_millis),
             Err(error) => {
                 tracing::warn!(%error, alert = %alert.id, "no chart for a mail");
@@ -216,64 +220,8 @@ impl Notifier for Email {
     }
 }
 
-/// The same through an incident, but for what mail programs put before it: threads need that.
-fn subject(wire: &AlertWire) -> String {
-    let incident = &wire.incident;
-    match wire.kind {
-        AlertKind::Digest | AlertKind::Suppressed => format!("[Tidewatch] {}", wire.title()),
-        kind => {
-            let again = if kind == AlertKind::Opened { "" } else { "Re: " };
-            let what = match (&incident.measure, incident.direction) {
-                (Some(measure), Some(direction)) => format!("{measure} {direction}"),
-                _ => "no data".to_owned(),
-            };
-            format!("{again}[Tidewatch] {}: {what}", incident.id)
-        }
-    }
-}
-
 /// The part of a `Message-ID` before the `@`.
 fn message_id(id: &str) -> String {
     let kept = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '.' };
     format!("tidewatch.{}", id.chars().map(kept).collect::<String>())
-}
-
-fn html(wire: &AlertWire, has_chart: bool) -> String {
-    let row = |(name, value): (&str, String)| {
-        let cell = "padding:4px 12px 4px 0;vertical-align:top";
-        format!(
-            "<tr><td style=\"{cell};color:#64748b\">{name}</td><td style=\"{cell}\">{}</td></tr>",
-            escaped(&value)
-        )
-    };
-    let rows: String = if wire.kind == AlertKind::Digest {
-        String::new()
-    } else {
-        wire.facts().into_iter().map(row).collect()
-    };
-    let notes: Vec<String> = wire.notes().iter().map(|note| format!("<p>{}</p>", escaped(note))).collect();
-    let notes = notes.concat();
-    let chart = if has_chart {
-        format!(
-            "<p><img src=\"cid:{CHART_ID}\" width=\"560\" height=\"180\" alt=\"actual, expected and band\" \
-             style=\"border:1px solid #e2e8f0\"><br><small style=\"color:#64748b\">dark: actual; blue: expected, with \
-             its band; red: outside the band</small></p>"
-        )
-    } else {
-        String::new()
-    };
-    let link = wire.link.as_ref().map_or(String::new(), |link| {
-        format!("<p><a href=\"{0}\" style=\"color:#1d4ed8\">Open the incident</a></p>", escaped(link))
-    });
-    format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title></head>\
-         <body style=\"margin:0;padding:16px;font:15px/1.5 sans-serif;color:#0f172a;background:#ffffff\">\
-         <h2 style=\"margin:0 0 12px;font-size:18px\">{title}</h2>{notes}{chart}\
-         <table style=\"border-collapse:collapse\">{rows}</table>{link}</body></html>",
-        title = escaped(&wire.title()),
-    )
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,4 +1,4 @@
-//! What a webhook posts, receiver by receiver.
+//! What a webhook posts, receiver by receiver: here for people and programs, in `pagers` for what wakes people.
 //!
 //! | format         | shape                                                                   |
 //! |----------------|-------------------------------------------------------------------------|
@@ -6,11 +6,10 @@
 //! | `cloudevents`  | the same as the data of a CloudEvent 1.0, structured mode               |
 //! | `slack`        | blocks of an incoming webhook                                           |
 //! | `teams`        | an adaptive card for a workflow's webhook trigger                       |
-//! | `pagerduty`    | Events API v2: trigger and resolve, one dedup key per incident          |
-//! | `opsgenie`     | create and close by alias                                               |
+//! | `pagerduty`    | Events API v2: trigger, acknowledge, resolve; one dedup key per incident |
+//! | `opsgenie`     | create, acknowledge, add a note and close by alias                      |
 //! | `alertmanager` | API v2: labels that stay the same through an incident, so that it resolves |
 
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::render::{AlertWire, cut};
@@ -21,14 +20,10 @@ const SLACK_HEADER_CHARS: usize = 150;
 const SLACK_TEXT_CHARS: usize = 3_000;
 /// Slack's limit on the fields of a section.
 const SLACK_FIELDS: usize = 10;
-/// PagerDuty's limit on the summary.
-const PAGERDUTY_SUMMARY_CHARS: usize = 1_024;
-/// Opsgenie's limits.
-const OPSGENIE_MESSAGE_CHARS: usize = 130;
-const OPSGENIE_DESCRIPTION_CHARS: usize = 15_000;
-/// Alertmanager takes an alert for over when it has not heard of it for long. An incident that goes on is told only
-/// when something changes, so it is announced for this long.
-const ALERTMANAGER_FIRING: SignedDuration = SignedDuration::from_hours(7 * 24);
+const SLACK_FIELD_CHARS: usize = 2_000;
+/// Teams refuses messages above 28 KB.
+const TEAMS_NOTES: usize = 25;
+const TEAMS_TEXT_CHARS: usize = 500;
 
 /// A CloudEvent in structured mode.
 pub(super) fn cloudevents(alert: &AlertWire) -> Value {
@@ -46,7 +41,10 @@ pub(super) fn cloudevents(alert: &AlertWire) -> Value {
 
 /// Blocks, and a text for notifications and old clients.
 pub(super) fn slack(alert: &AlertWire) -> Value {
-    let field = |(name, value): &(&str, String)| json!({"type": "mrkdwn", "text": format!("*{name}*\n{}", escaped(value))});
+    let field = |(name, value): &(&str, String)| {
+        let text = cut(&format!("*{name}*\n{}", escaped(value)), SLACK_FIELD_CHARS);
+        json!({"type": "mrkdwn", "text": text})
+    };
     let facts = alert.facts();
     let fields: Vec<Value> = facts.iter().take(SLACK_FIELDS).map(field).collect();
     let mut blocks = vec![
@@ -82,13 +80,22 @@ pub(super) fn teams(alert: &AlertWire) -> Value {
         "critical" | "error" => "attention",
         _ => "warning",
     };
-    let facts: Vec<Value> =
-        alert.facts().into_iter().map(|(name, value)| json!({"title": name, "value": value})).collect();
+    let facts: Vec<Value> = alert
+        .facts()
+        .into_iter()
+        .map(|(name, value)| json!({"title": name, "value": short(&value)}))
+        .collect();
     let mut body = vec![
-        json!({"type": "TextBlock", "text": alert.title(), "wrap": true, "weight": "bolder", "size": "medium", "color": color}),
+        json!({"type": "TextBlock", "text": short(&alert.title()), "wrap": true, "weight": "bolder", "size": "medium", "color": color}),
         json!({"type": "FactSet", "facts": facts}),
     ];
-    body.extend(alert.notes().iter().map(|note| json!({"type": "TextBlock", "text": note, "wrap": true})));
+    let mut notes = alert.notes();
+    if notes.len() > TEAMS_NOTES {
+        let more = notes.len() - TEAMS_NOTES;
+        notes.truncate(TEAMS_NOTES);
+        notes.push(format!("and {more} more here"));
+    }
+    body.extend(notes.iter().map(|note| json!({"type": "TextBlock", "text": short(note), "wrap": true})));
     let actions: Vec<Value> = alert
         .link
         .iter()
@@ -111,108 +118,8 @@ pub(super) fn teams(alert: &AlertWire) -> Value {
     })
 }
 
-/// An event of PagerDuty's Events API v2.
-pub(super) fn pagerduty(alert: &AlertWire, routing_key: &str) -> Value {
-    let dedup_key = dedup_key(alert);
-    if alert.kind == AlertKind::Closed {
-        return json!({"routing_key": routing_key, "event_action": "resolve", "dedup_key": dedup_key});
-    }
-    let links: Vec<Value> = alert.link.iter().map(|link| json!({"href": link, "text": "Incident"})).collect();
-    json!({
-        "routing_key": routing_key,
-        "event_action": "trigger",
-        "dedup_key": dedup_key,
-        "client": "Tidewatch",
-        "payload": {
-            "summary": cut(&alert.title(), PAGERDUTY_SUMMARY_CHARS),
-            "source": alert.incident.monitor,
-            "severity": alert.urgency(),
-            "timestamp": alert.at,
-            "component": alert.incident.measure,
-            "class": alert.incident.kind,
-            "custom_details": alert,
-        },
-        "links": links,
-    })
-}
-
-/// What a receiver knows an incident by. Notices and digests are about no single incident.
-fn dedup_key(alert: &AlertWire) -> String {
-    match alert.kind {
-        AlertKind::Suppressed | AlertKind::Digest => format!("tidewatch-{}", alert.id),
-        _ => format!("tidewatch-{}", alert.incident.id),
-    }
-}
-
-/// What follows the base URL of an Opsgenie request, and its body.
-pub(super) fn opsgenie(alert: &AlertWire) -> (String, Value) {
-    let alias = dedup_key(alert);
-    if alert.kind == AlertKind::Closed {
-        let body = json!({"source": "Tidewatch", "note": cut(&alert.title(), OPSGENIE_DESCRIPTION_CHARS)});
-        return (format!("/{alias}/close?identifierType=alias"), body);
-    }
-    let priority = match alert.urgency() {
-        "critical" => "P1",
-        "error" => "P2",
-        "warning" => "P3",
-        _ => "P4",
-    };
-    let mut details: serde_json::Map<String, Value> =
-        alert.facts().into_iter().map(|(name, value)| (name.to_lowercase(), value.into())).collect();
-    details.extend(alert.link.iter().map(|link| ("link".to_owned(), link.clone().into())));
-    let description: Vec<String> =
-        std::iter::once(alert.incident.summary.clone()).chain(alert.notes()).collect();
-    let body = json!({
-        "message": cut(&alert.title(), OPSGENIE_MESSAGE_CHARS),
-        "alias": alias,
-        "description": cut(&description.join("\n"), OPSGENIE_DESCRIPTION_CHARS),
-        "entity": alert.incident.monitor,
-        "source": "Tidewatch",
-        "tags": ["tidewatch", alert.incident.monitor],
-        "details": details,
-        "priority": priority,
-    });
-    (String::new(), body)
-}
-
-/// The list of one alert that Alertmanager takes.
-pub(super) fn alertmanager(alert: &AlertWire) -> Value {
-    let incident = &alert.incident;
-    let told: Timestamp = alert.at.parse().unwrap_or(Timestamp::MIN);
-    let (name, lasts) = match alert.kind {
-        AlertKind::Suppressed | AlertKind::Digest => ("TidewatchNotice", SignedDuration::from_hours(1)),
-        _ => ("TidewatchIncident", ALERTMANAGER_FIRING),
-    };
-    let firing_until = || told.checked_add(lasts).unwrap_or(Timestamp::MAX).to_string();
-    let ends_at =
-        incident.closed_at.clone().filter(|_| alert.kind == AlertKind::Closed).unwrap_or_else(firing_until);
-    // The first severity is never rewritten; labels that change would make another alert of it.
-    let first = match incident.severity.first {
-        first if first >= 90.0 => "critical",
-        first if first >= 80.0 => "error",
-        first if first >= 70.0 => "warning",
-        _ => "info",
-    };
-    json!([{
-        "labels": {
-            "alertname": name,
-            "monitor": incident.monitor,
-            "incident": incident.id,
-            "kind": incident.kind,
-            "severity": first,
-        },
-        "annotations": {
-            "summary": incident.summary,
-            "title": alert.title(),
-            "measure": incident.measure.clone().unwrap_or_default(),
-            "direction": incident.direction.unwrap_or_default(),
-            "peak": format!("{:.0}", incident.severity.peak),
-            "alert": alert.id,
-        },
-        "startsAt": incident.opened_at,
-        "endsAt": ends_at,
-        "generatorURL": alert.link.clone().unwrap_or_default(),
-    }])
+fn short(text: &str) -> String {
+    cut(text, TEAMS_TEXT_CHARS)
 }
 
 #[cfg(test)]
@@ -260,51 +167,6 @@ mod tests {
                 .iter()
                 .all(|fact| fact["title"].is_string() && fact["value"].is_string())
         );
-    }
-
-    #[test]
-    fn pagerduty_triggers_and_resolves_under_one_key() {
-        let (opened, escalated, closed) = (
-            pagerduty(&wire("opened"), "k"),
-            pagerduty(&wire("escalated"), "k"),
-            pagerduty(&wire("closed"), "k"),
-        );
-        assert_eq!(
-            [&opened, &escalated, &closed].map(|event| text(&event["event_action"])),
-            ["trigger", "trigger", "resolve"]
-        );
-        assert!(
-            [&opened, &escalated, &closed]
-                .iter()
-                .all(|event| event["dedup_key"] == "tidewatch-shop-3" && event["routing_key"] == "k")
-        );
-        let payload = &opened["payload"];
-        assert_eq!((text(&payload["severity"]), text(&payload["source"])), ("critical", "shop"));
-        assert!(text(&payload["summary"]).chars().count() <= 1_024);
-        assert!(text(&payload["timestamp"]).parse::<Timestamp>().is_ok());
-    }
-
-    #[test]
-    fn opsgenie_creates_and_closes_by_alias() {
-        let (path, body) = opsgenie(&wire("opened"));
-        assert_eq!(
-            (path.as_str(), text(&body["alias"]), text(&body["priority"])),
-            ("", "tidewatch-shop-3", "P1")
-        );
-        assert!(text(&body["message"]).chars().count() <= 130);
-        assert!(body["details"].as_object().unwrap().values().all(Value::is_string));
-        let (path, _) = opsgenie(&wire("closed"));
-        assert_eq!(path, "/tidewatch-shop-3/close?identifierType=alias");
-    }
-
-    #[test]
-    fn alertmanager_sees_one_alert_that_ends() {
-        let (opened, closed) = (alertmanager(&wire("opened")), alertmanager(&wire("closed")));
-        assert_eq!(opened[0]["labels"], closed[0]["labels"], "or it would never resolve");
-        assert_eq!(closed[0]["endsAt"], "2026-03-01T08:50:00Z");
-        assert_eq!(opened[0]["endsAt"], "2026-03-08T08:50:00Z");
-        assert!(opened[0]["labels"].as_object().unwrap().values().all(Value::is_string));
-        assert!(opened[0]["annotations"].as_object().unwrap().values().all(Value::is_string));
     }
 
     #[test]

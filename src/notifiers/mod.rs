@@ -7,12 +7,17 @@
 
 #[cfg(feature = "email")]
 mod chart;
+mod charts;
 #[cfg(feature = "email")]
 mod email;
 #[cfg(feature = "webhook")]
 mod formats;
+#[cfg(feature = "email")]
+mod letter;
 #[cfg(feature = "sns")]
 mod lookout;
+#[cfg(feature = "webhook")]
+mod pagers;
 #[cfg(any(feature = "webhook", feature = "email", feature = "sns"))]
 mod render;
 #[cfg(feature = "sns")]
@@ -24,6 +29,7 @@ mod trace;
 #[cfg(feature = "webhook")]
 mod webhook;
 
+pub use charts::Charts;
 #[cfg(feature = "email")]
 pub use email::{Email, EmailError, EmailOptions, EmailSecurity};
 #[cfg(feature = "sns")]

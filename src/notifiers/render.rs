@@ -77,16 +77,27 @@ impl AlertWire {
                 let events = self.digest.len() as u64 + held_back;
                 format!("{}: {events} {}", incident.monitor, if events == 1 { "event" } else { "events" })
             }
-            AlertKind::Opened => format!("Severity {:.0}: {}", incident.severity.peak, incident.summary),
-            AlertKind::Escalated => {
-                format!("Escalated to severity {:.0}: {}", incident.severity.peak, incident.summary)
-            }
-            AlertKind::Closed => format!("Over: {}", incident.summary),
+            _ => format!("{}: {}", self.label(), incident.summary),
+        }
+    }
+
+    /// What happened to the incident, in a word or two; nothing for what is about no single one.
+    pub(super) fn label(&self) -> String {
+        let peak = self.incident.severity.peak;
+        match self.kind {
+            AlertKind::Opened => format!("Severity {peak:.0}"),
+            AlertKind::Escalated => format!("Escalated to severity {peak:.0}"),
+            AlertKind::Recovered => "Recovering".to_owned(),
+            AlertKind::Resumed => "Off again".to_owned(),
+            AlertKind::Revised => "Revised".to_owned(),
+            AlertKind::Closed => "Over".to_owned(),
+            AlertKind::Acknowledged => "Acknowledged".to_owned(),
+            AlertKind::Suppressed | AlertKind::Digest => String::new(),
         }
     }
 
     /// How urgent it is, in four steps.
-    #[cfg(feature = "webhook")]
+    #[cfg(any(feature = "webhook", feature = "email"))]
     pub(super) fn urgency(&self) -> &'static str {
         match self.incident.severity.peak {
             peak if peak >= 90.0 => "critical",

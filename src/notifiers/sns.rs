@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_sns::{
     Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
     operation::publish::PublishError,
     types::MessageAttributeValue,
 };
@@ -30,6 +30,8 @@ use crate::{
 const SMS_CHARS: usize = 140;
 /// SNS takes a subject of up to this many characters, of ASCII.
 const SUBJECT_CHARS: usize = 100;
+/// What is kept of an error.
+const WHY_CHARS: usize = 500;
 
 /// What is published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -161,14 +163,17 @@ fn digest(id: &str) -> String {
 
 /// What became of an attempt.
 fn judge(error: &SdkError<PublishError>) -> NotifyError {
-    let why = DisplayErrorContext(error).to_string();
-    let why = cut(&why, 500);
     let SdkError::ServiceError(context) = error else {
         // No connection, no answer in time, no credentials yet: all of these pass.
-        return NotifyError::Unavailable(why);
+        return NotifyError::Unavailable(cut(&format!("could not reach SNS: {}", causes(error)), WHY_CHARS));
     };
     let status = context.raw().status().as_u16();
     let code = context.err().code().unwrap_or_default();
+    // What an answer without a code says is in its body.
+    let said = context.raw().body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
+    let message = context.err().message().unwrap_or(&said);
+    let why = format!("SNS answered {status} {code}: {message}");
+    let why = cut(&why.split_whitespace().collect::<Vec<_>>().join(" "), WHY_CHARS);
     let passing = status >= 500
         || matches!(status, 408 | 429)
         || code.contains("Throttl")
@@ -177,4 +182,15 @@ fn judge(error: &SdkError<PublishError>) -> NotifyError {
             "TooManyRequestsException" | "RequestLimitExceeded" | "ExpiredToken" | "KMSThrottling"
         );
     if passing { NotifyError::Unavailable(why) } else { NotifyError::Refused(why) }
+}
+
+/// An error and what caused it, on one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        text.extend([": ", &deeper.to_string()]);
+        cause = deeper.source();
+    }
+    text
 }

@@ -1,10 +1,9 @@
 //! What a chart shows: the stored windows of the series that explains an incident, before and during it.
 
-use std::sync::Arc;
-
+use super::Charts;
 use crate::{
     anomaly::{Incident, Member},
-    pipeline::{History, HistoryRange, SHARD_SLICES, ShardFrame, StoreError},
+    pipeline::{FrameBlob, HistoryRange, SHARD_SLICES, ShardFrame, StoreError},
 };
 
 /// Windows in a chart.
@@ -20,10 +19,11 @@ pub(super) struct TracePoint {
 }
 
 /// The last windows up to the end of the incident; empty when nothing is stored.
-pub(super) async fn trace(
-    history: &Arc<dyn History>,
-    incident: &Incident,
-) -> Result<Vec<TracePoint>, StoreError> {
+pub(super) async fn trace(charts: &Charts, incident: &Incident) -> Result<Vec<TracePoint>, StoreError> {
+    let Charts { history, judged } = charts;
+    let Some(judged) = judged.get(&incident.monitor).copied().filter(|judged| *judged > 0) else {
+        return Ok(Vec::new());
+    };
     let explaining = |member: &&Member| member.measure == incident.measure && member.slice == incident.slice;
     let Some(member) = incident.members.iter().find(explaining) else { return Ok(Vec::new()) };
     let newest = HistoryRange {
@@ -37,7 +37,11 @@ pub(super) async fn trace(
     };
     let Ok(frame) = ShardFrame::decode(&first.bytes) else { return Ok(Vec::new()) };
     let width = frame.cells.len().checked_div(frame.events.len()).unwrap_or(0).max(1);
-    let (slice, measure) = (member.anomaly.series / width, member.anomaly.series % width);
+    // Relations follow the measures of a slice, and have no place in a frame.
+    let (slice, measure) = (member.anomaly.series / judged, member.anomaly.series % judged);
+    if measure >= width {
+        return Ok(Vec::new());
+    }
     let interval = (first.end_millis - first.start_millis).max(1);
     let range = HistoryRange {
         from_millis: incident.until_millis.saturating_sub(interval.saturating_mul(TRACE_WINDOWS as i64)),
@@ -47,7 +51,7 @@ pub(super) async fn trace(
     };
     let blobs = history.frames(&incident.monitor, range).await?;
     let index = (slice % SHARD_SLICES) * width + measure;
-    let point = |blob: &crate::pipeline::FrameBlob| {
+    let point = |blob: &FrameBlob| {
         let frame = ShardFrame::decode(&blob.bytes).ok()?;
         let cell = frame.cells.get(index).copied().flatten();
         let score = frame.scores.get(index).copied().flatten();

@@ -23,7 +23,7 @@ use reqwest::{
 };
 use sha2::Sha256;
 
-use super::{formats, render::AlertWire, template::Template};
+use super::{formats, pagers, render::AlertWire, template::Template};
 use crate::{
     anomaly::Alert,
     pipeline::{Notifier, NotifyError},
@@ -176,15 +176,15 @@ impl Webhook {
             WebhookFormat::Slack => post.body = json(formats::slack(&wire)),
             WebhookFormat::Teams => post.body = json(formats::teams(&wire)),
             WebhookFormat::PagerDuty { routing_key } => {
-                post.body = json(formats::pagerduty(&wire, routing_key));
+                post.body = json(pagers::pagerduty(&wire, routing_key));
             }
             WebhookFormat::Opsgenie { key } => {
-                let (behind, body) = formats::opsgenie(&wire);
+                let (behind, body) = pagers::opsgenie(&wire);
                 post.url = post.url.trim_end_matches('/').to_owned() + &behind;
                 post.headers.push(("Authorization".to_owned(), format!("GenieKey {key}")));
                 post.body = json(body);
             }
-            WebhookFormat::Alertmanager => post.body = json(formats::alertmanager(&wire)),
+            WebhookFormat::Alertmanager => post.body = json(pagers::alertmanager(&wire)),
             WebhookFormat::Template(templates) => {
                 let WebhookTemplates { body, url, headers } = templates.as_ref();
                 let failed = |why: String| NotifyError::Refused(format!("the template failed: {why}"));

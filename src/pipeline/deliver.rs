@@ -3,7 +3,11 @@
 //! One task per notifier, so that one that is down does not hold up another. A crash between sending and
 //! noting it sends the alert again with the same id; receivers drop repetitions by that id.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +43,8 @@ impl Default for DeliveryPolicy {
 /// Alerts taken from the outbox at a time.
 const PAGE: usize = 50;
 
+const MINUTE_MILLIS: i64 = 60_000;
+
 /// What became of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Settled {
@@ -63,6 +69,8 @@ pub struct Courier {
     pub telemetry: Arc<Telemetry>,
     /// How patient to be.
     pub policy: DeliveryPolicy,
+    /// Attempts in any minute; further alerts wait.
+    pub per_minute: Option<u32>,
     /// Woken when alerts were stored.
     pub alerts_stored: Arc<Notify>,
 }
@@ -70,13 +78,20 @@ pub struct Courier {
 impl Courier {
     /// Sends alerts until `stop`.
     pub async fn run(self, stop: CancellationToken) -> Result<(), StoreError> {
+        let mut rate = Rate { per_minute: self.per_minute, attempts: VecDeque::new() };
         loop {
             let due = self.outbox.due(&self.name, self.clock.now_millis(), PAGE).await?;
             let mut held_up = BTreeSet::new();
+            let mut is_limited = false;
             for row in &due {
                 let incident = row.alert.incident.id.as_str();
                 if held_up.contains(incident) {
                     continue;
+                }
+                if !rate.admits(self.clock.now_millis()) {
+                    is_limited = true;
+                    self.telemetry.note_rate_limited(&self.name);
+                    break;
                 }
                 let outcome = tokio::select! {
                     () = stop.cancelled() => return Ok(()),
@@ -87,7 +102,7 @@ impl Courier {
                 }
             }
             self.telemetry.set_waiting(&self.name, self.outbox.num_waiting(&self.name).await?);
-            if due.len() < PAGE {
+            if is_limited || due.len() < PAGE {
                 tokio::select! {
                     () = stop.cancelled() => return Ok(()),
                     () = self.alerts_stored.notified() => {}
@@ -128,6 +143,27 @@ impl Courier {
     }
 }
 
+/// The attempts of the last minute.
+struct Rate {
+    per_minute: Option<u32>,
+    attempts: VecDeque<i64>,
+}
+
+impl Rate {
+    /// Whether another attempt may be made now; counts it if so.
+    fn admits(&mut self, now_millis: i64) -> bool {
+        let Some(most) = self.per_minute else { return true };
+        while self.attempts.front().is_some_and(|when| *when <= now_millis - MINUTE_MILLIS) {
+            self.attempts.pop_front();
+        }
+        let admitted = self.attempts.len() < most as usize;
+        if admitted {
+            self.attempts.push_back(now_millis);
+        }
+        admitted
+    }
+}
+
 /// Doubling from the first pause, spread by up to a quarter either way so that many alerts do not come back
 /// at once. The spread follows from the id and the attempt, so no randomness is needed.
 fn pause(id: &str, attempts: u32, policy: DeliveryPolicy) -> Duration {
@@ -151,5 +187,15 @@ mod tests {
             assert!(pause >= centre.mul_f64(0.75) && pause <= centre.mul_f64(1.25), "{attempts}: {pause:?}");
         }
         assert_ne!(pause("a", 3, policy), pause("b", 3, policy));
+    }
+
+    #[test]
+    fn a_rate_holds_in_any_minute() {
+        let mut rate = Rate { per_minute: Some(2), attempts: VecDeque::new() };
+        let admitted: Vec<bool> =
+            [0, 30_000, 59_999, 60_000, 89_999, 90_000].map(|now| rate.admits(now)).to_vec();
+        assert_eq!(admitted, [true, true, false, true, false, true]);
+        let mut free = Rate { per_minute: None, attempts: VecDeque::new() };
+        assert!((0..1_000).all(|_| free.admits(0)));
     }
 }

@@ -161,6 +161,7 @@ impl Engine {
             SourceState::CaughtUp => {
                 self.source_back(now_millis);
                 self.close_by_clock(now_millis);
+                self.monitors.iter_mut().for_each(|monitor| monitor.watch_intake(now_millis));
             }
             SourceState::Unreachable { why } => {
                 let since = *self.lost_since_millis.get_or_insert(now_millis);

@@ -23,6 +23,7 @@ mod lineage;
 mod models;
 mod monitor;
 mod ports;
+mod preview;
 mod realised;
 mod relations;
 mod restore;
@@ -30,6 +31,7 @@ mod run;
 mod spec;
 mod status;
 mod telemetry;
+mod trouble;
 
 pub use clock::{AcceleratedClock, Clock, ManualClock, SystemClock};
 pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, RecordedInputKind, SlicesFrom};
@@ -44,6 +46,7 @@ pub use ports::{
     OutboxRow, Restored, RestoredMonitor, Retry, Source, SourceError, SourceFigures, SourceState, Store,
     StoreError,
 };
+pub use preview::{Preview, PreviewError, PreviewedAlert, preview};
 pub use relations::RelationSpec;
 pub use restore::{RestoreError, restore};
 pub use run::{IncidentWatcher, RunError, RunPolicy, Runner};

@@ -10,15 +10,16 @@ use super::{
     models::shard_frames,
     realised::Realised,
     spec::MonitorSpec,
+    trouble::{Finding, IntakeWatch},
 };
 use crate::{
-    anomaly::{Alert, AnomalyTracker, Incident, IncidentBook, Updates, WindowView},
+    anomaly::{Alert, AnomalyTracker, HeldBack, Incident, IncidentBook, Updates, WindowView},
     record::{PartitionId, RejectReason, RejectSample},
     window::{Frame, SavedWindows, SliceKey, Windows},
 };
 
 /// Version of [`Saved`]; a change of its shape raises it and keeps the old one readable.
-const STATE_VERSION: u32 = 2;
+const STATE_VERSION: u32 = 3;
 
 /// Reject samples kept per monitor.
 const SAMPLES_KEPT: usize = 20;
@@ -44,6 +45,8 @@ pub struct Totals {
     pub scored: u64,
     /// Slices counted under `(other)`, added up over windows.
     pub refused_slices: u64,
+    /// Alerts that rules held back.
+    pub held_back: HeldBack,
 }
 
 impl Totals {
@@ -79,6 +82,7 @@ pub struct Monitor {
     book: IncidentBook,
     pub(super) totals: Totals,
     pub(super) samples: Vec<RejectSample>,
+    watch: IntakeWatch,
     pending: Pending,
     /// Series with a score in the last window.
     pub(super) num_judged: usize,
@@ -120,6 +124,7 @@ impl Monitor {
             book: IncidentBook::default(),
             totals: Totals::default(),
             samples: Vec::new(),
+            watch: IntakeWatch::default(),
             pending: Pending::default(),
             num_judged: 0,
             realised: Realised::default(),
@@ -149,6 +154,7 @@ impl Monitor {
             book: saved.book,
             totals: saved.totals,
             samples: saved.samples,
+            watch: IntakeWatch::default(),
             pending,
             num_judged: 0,
             realised: Realised::default(),
@@ -231,19 +237,36 @@ impl Monitor {
             self.realised.note(incident);
         }
         self.realised.forget_before(frame.end_millis);
+        self.keep(updates);
+    }
+
+    fn keep(&mut self, updates: Updates) {
+        self.totals.held_back += updates.held_back;
         self.pending.take(updates);
     }
 
     /// The source cannot be read since `since_millis`.
     pub(super) fn source_lost(&mut self, since_millis: i64, now_millis: i64, why: &str) {
         let updates = self.book.source_lost(&self.spec.facts, since_millis, now_millis, why);
-        self.pending.take(updates);
+        self.keep(updates);
     }
 
     /// The source can be read again.
     pub(super) fn source_back(&mut self, now_millis: i64) {
         let updates = self.book.source_back(&self.spec.facts, now_millis);
-        self.pending.take(updates);
+        self.keep(updates);
+    }
+
+    /// Looks at what became of the last events, and tells when most of them cannot be used.
+    pub(super) fn watch_intake(&mut self, now_millis: i64) {
+        let updates = match self.watch.look(now_millis, &self.totals) {
+            Some(Finding::Trouble { since_millis, what }) => {
+                self.book.trouble_began(&self.spec.facts, since_millis, now_millis, &what)
+            }
+            Some(Finding::Fine) => self.book.trouble_over(&self.spec.facts, now_millis),
+            None => return,
+        };
+        self.keep(updates);
     }
 
     /// See [`super::Engine::end_history`].

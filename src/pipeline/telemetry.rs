@@ -36,6 +36,8 @@ pub struct Telemetry {
     told: IntGaugeVec,
     alerts: IntCounterVec,
     alerts_waiting: IntGaugeVec,
+    held_back: IntCounterVec,
+    rate_limited: IntCounterVec,
     commits: IntCounterVec,
     commit_seconds: Histogram,
     store_errors: IntCounterVec,
@@ -153,6 +155,16 @@ impl Telemetry {
                 &["notifier", "outcome"],
             ),
             alerts_waiting: gauge("tidewatch_alert_waiting", "Alerts in the outbox.", &["notifier"]),
+            held_back: counter(
+                "tidewatch_alert_held_back_total",
+                "Alerts held back by a rule, each counted once: cap, cool_down, schedule (or mute).",
+                &["monitor", "reason"],
+            ),
+            rate_limited: counter(
+                "tidewatch_alert_rate_limited_total",
+                "Times that max_per_minute made a notifier's alerts wait.",
+                &["notifier"],
+            ),
             commits: counter("tidewatch_store_commits_total", "Commits.", &["source", "kind"]),
             commit_seconds,
             store_errors: counter(
@@ -269,6 +281,18 @@ impl Telemetry {
         ] {
             counter.with_label_values(&[monitor]).inc_by(now.saturating_sub(before));
         }
+        for (reason, now, before) in [
+            ("cap", now.held_back.cap, before.held_back.cap),
+            ("cool_down", now.held_back.cool_down, before.held_back.cool_down),
+            ("schedule", now.held_back.schedule, before.held_back.schedule),
+        ] {
+            self.held_back.with_label_values(&[monitor, reason]).inc_by(now.saturating_sub(before));
+        }
+    }
+
+    /// A notifier's alerts wait for its limit.
+    pub(super) fn note_rate_limited(&self, notifier: &str) {
+        self.rate_limited.with_label_values(&[notifier]).inc();
     }
 
     /// Alerts that wait for one notifier.
@@ -381,6 +405,7 @@ impl IncidentChanged<'_> {
                 crate::anomaly::IncidentKind::Deviation => "deviation",
                 crate::anomaly::IncidentKind::Minor => "minor",
                 crate::anomaly::IncidentKind::NoData => "no_data",
+                crate::anomaly::IncidentKind::EngineTrouble => "engine_trouble",
             };
             telemetry.incidents.with_label_values(&[incident.monitor.as_str(), kind]).inc();
         }

@@ -3,6 +3,9 @@
 
 const PATIENCE_MILLIS = 8000;
 
+/** Kinds of incidents that are certain, which no series explains. */
+export const CERTAIN = { no_data: "without data", engine_trouble: "in trouble" };
+
 /** Gets JSON; throws an `Error` whose message can be shown and whose `status` is the HTTP status, if any. */
 export async function get(path, params = {}) {
   const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== "" && value != null));

@@ -1,7 +1,7 @@
 // The chart that proves an incident's sentence.
 // Grey is normal, colour is deviation: only what lies outside the band while the incident lasted is filled.
 
-import { clock, dayClock, duration, el, get, number, place, severityWords, span, svg } from "./api.js";
+import { CERTAIN, clock, dayClock, duration, el, get, number, place, severityWords, span, svg } from "./api.js";
 
 const LEAD_WINDOWS = 36;
 const MOST_WINDOWS = 2000;
@@ -39,7 +39,7 @@ export class Chart {
     Object.assign(this, { incident, monitor, zone, onPeak, interval: (monitor?.interval_seconds ?? 300) * 1000 });
     if (expanded) this.box.setAttribute("tabindex", "0");
     else this.box.removeAttribute("tabindex");
-    if (incident.kind === "no_data") return this.say("no data: nothing can be drawn", "hatched");
+    if (CERTAIN[incident.kind]) return this.say("nothing can be drawn", "hatched");
     const moving = incident.state === "open" || !this.settled;
     const wanted = `${incident.measure} ${place(incident.slices[0] ?? {})} ${incident.until} ${moving ? monitor?.closed_through : ""}`;
     if (wanted !== this.wanted) {
@@ -50,7 +50,7 @@ export class Chart {
   }
 
   async load() {
-    if (!this.stale || this.incident.kind === "no_data") return;
+    if (!this.stale || CERTAIN[this.incident.kind]) return;
     this.stale = false;
     const { incident, interval, wanted } = this;
     const [opened, until] = [Date.parse(incident.opened_at), Date.parse(incident.until)];

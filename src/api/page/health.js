@@ -1,12 +1,12 @@
 // Can what the page says be trusted? The headline, why a list is empty, and the health of sources and monitors.
 
-import { band, count, dayClock, duration, el, judged, number, severityWords } from "./api.js";
+import { CERTAIN, band, count, dayClock, duration, el, judged, number, severityWords } from "./api.js";
 
 /** `1 serious, 1 notable now`; without any, no more than what is known. */
 export function headline(open, { status, incidents }, chosen, pace) {
   const groups = new Map();
   for (const i of open) {
-    const word = i.kind === "no_data" ? "without data" : band(judged(i));
+    const word = CERTAIN[i.kind] ?? band(judged(i));
     groups.set(word, (groups.get(word) ?? 0) + 1);
   }
   if (groups.size) return `${[...groups].map(([word, amount]) => `${amount} ${word}`).join(", ")} now`;
@@ -28,9 +28,9 @@ export function headline(open, { status, incidents }, chosen, pace) {
 
 /** The browser's title: the worst sentence, or the headline. */
 export function title(open, reading) {
-  const worst = open.find((i) => i.kind !== "no_data") ?? open[0];
+  const worst = open.find((i) => !CERTAIN[i.kind]) ?? open[0];
   if (!worst) return `${reading} - Tidewatch`;
-  return worst.kind === "no_data" ? worst.summary : `${severityWords(judged(worst))}: ${worst.summary}`;
+  return CERTAIN[worst.kind] ? worst.summary : `${severityWords(judged(worst))}: ${worst.summary}`;
 }
 
 const isLearning = (monitor) => monitor.learning && monitor.num_learning >= monitor.num_series;

@@ -2,6 +2,7 @@
 // from what the server said; `morph` brings them into the page.
 
 import {
+  CERTAIN,
   band,
   chance,
   clock,
@@ -30,12 +31,16 @@ const SHAPES = {
 
 /** Number, word and shape of a severity. */
 export function badge(severity, kind) {
-  if (kind === "no_data") {
+  if (CERTAIN[kind]) {
+    const title =
+      kind === "no_data"
+        ? "The source cannot be read, so nothing can be said."
+        : "Most of what is sent cannot be used, so little can be said.";
     return el(
       "span",
-      { class: "badge", title: "The source cannot be read, so nothing can be said." },
+      { class: "badge", title },
       el("i", { class: "hatched" }),
-      el("span", {}, "no data"),
+      el("span", {}, kind.replace("_", " ")),
     );
   }
   const [shape, attributes] = SHAPES[band(severity)];
@@ -84,7 +89,7 @@ export function row(incident, { zone, sameZone, link, expanded, peakAt }) {
       time(opened_at, `${state === "open" ? `since ${dayClock(opened_at, zone)}` : span(opened_at, until, zone)}`),
       `, ${lasted}`,
     ),
-    kind !== "no_data" && el("li", {}, where(incident)),
+    !CERTAIN[kind] && el("li", {}, where(incident)),
     incident.impact && el("li", {}, impact(incident.impact)),
     el("li", { class: "soft" }, sameZone ? incident.monitor : `${incident.monitor} (times in ${zone})`),
   ];
@@ -111,7 +116,7 @@ function details(incident, zone, peakAt) {
   const { severity, kind, members, num_members } = incident;
   const over = incident.state === "closed";
   const steps =
-    kind === "no_data"
+    CERTAIN[kind]
       ? []
       : [
           ["first", severity.first, incident.opened_at],
@@ -135,7 +140,7 @@ function details(incident, zone, peakAt) {
         { class: "soft" },
         `Never above page severity ${severityWords(severity.peak)}; as a small or slow change it reached ${severityWords(incident.minor)}.`,
       ),
-    kind !== "no_data" &&
+    !CERTAIN[kind] &&
       el("p", { class: "soft" }, `${severityWords(judged(incident))}: ${chance(judged(incident))}. Times are ${zone}.`),
     members.length > 0 &&
       el(

@@ -17,7 +17,7 @@ use crate::{
     record::SourceId,
 };
 
-const ROUTES: [(&str, &str); 15] = [
+const ROUTES: [(&str, &str); 16] = [
     ("get", "/"),
     ("get", "/page/{name}"),
     ("get", "/health/live"),
@@ -28,6 +28,7 @@ const ROUTES: [(&str, &str); 15] = [
     ("get", "/api/v1/monitors"),
     ("get", "/api/v1/monitors/{name}"),
     ("get", "/api/v1/monitors/{name}/series"),
+    ("get", "/api/v1/monitors/{name}/alerts/preview"),
     ("get", "/api/v1/monitors/{name}/calendar"),
     ("get", "/api/v1/monitors/{name}/observations"),
     ("get", "/api/v1/incidents"),

@@ -200,3 +200,16 @@ fn an_incident_without_data_has_no_measure() {
         assert!(wire.get(name).is_some(), "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_says_what_was_looked_at_and_which_rules_there_are() {
+    let bench = Bench::with_history().await;
+    let preview = bench.get("/api/v1/monitors/shop/alerts/preview?since=2026-03-02T00:00:00Z").await.json();
+    assert_eq!((&preview["from"], &preview["alerts"]), (&json!("2026-03-02T00:00:00Z"), &json!([])));
+    assert_eq!((&preview["to"], &preview["num_windows"]), (&json!("2026-03-22T23:00:00Z"), &json!(503)));
+    let later = bench.get("/api/v1/monitors/shop/alerts/preview").await.json();
+    assert_eq!((&later["from"], &later["num_windows"]), (&Value::Null, &json!(0)), "seven days back");
+    let missing = bench.get("/api/v1/monitors/shop/alerts/preview?rule=pager").await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND);
+    assert_eq!(missing.error(), "`shop` has no rule `pager`; its rules are: none");
+}
