@@ -6,19 +6,24 @@
 //! It knows nothing of windows, of any source, or of the wall clock.
 
 mod checkpoint;
+mod cloudwatch;
 mod decode;
 mod envelope;
 mod filter;
+mod inflate;
 mod json;
 mod mapping;
 mod reject;
 mod rows;
+mod tabbed;
 mod timestamp;
 
 pub use checkpoint::{Checkpoint, CheckpointDelta, Conflict, PartitionId, Position, SourceId};
+pub use cloudwatch::log_events;
 pub use decode::{Decoder, Format, FormatError, Visit};
 pub use envelope::Envelope;
 pub use filter::{Condition, Predicate, Scalar};
+pub use inflate::inflate;
 pub use json::{Field, FieldPaths};
 pub use mapping::{Event, Input, InputKind, Inputs, Mapping, MappingError, MeasureInput, NO_VALUE};
 pub use reject::{Reject, RejectReason, RejectSample};
