@@ -78,6 +78,9 @@ need_for_tests() {
   need openjdk-17-jre-headless "runs the Apache Kafka broker and the schema registry of the tests" has java
   need maven           "fetches both from Maven Central" has mvn
   need openssl         "makes certificates for that broker's listeners" has openssl
+  need nodejs          "runs the Kinesis emulators of the tests" has node
+  need npm             "fetches those emulators from npm" has npm
+  need python3-venv    "holds moto, which plays Amazon's services for the tests" python3 -c 'import venv, ensurepip'
   need curl            "the tests talk to the HTTP API with a client that is not ours" has curl
   need prometheus      "the tests let a real Prometheus scrape /metrics, and promtool check it" has_prometheus
   need prometheus-alertmanager "the tests send it alerts, and read them back with amtool" has_alertmanager

@@ -293,7 +293,7 @@ fn is_journaled(kind: &SourceKind) -> bool {
     match kind {
         SourceKind::File(config) => config.paths.iter().any(|path| path == "-"),
         SourceKind::Http { .. } => true,
-        SourceKind::Kafka(_) | SourceKind::Simulated(_) => false,
+        SourceKind::Kafka(_) | SourceKind::Kinesis(_) | SourceKind::Simulated(_) => false,
     }
 }
 
@@ -314,6 +314,13 @@ fn source(
         #[cfg(feature = "kafka")]
         SourceKind::Kafka(config) => {
             let source = crate::sources::KafkaSource::new(*config, checkpoint, Arc::clone(clock))?;
+            Ok((Box::new(source), None))
+        }
+        #[cfg(not(feature = "kinesis"))]
+        SourceKind::Kinesis(_) => Err(SourceError::Unusable(ServiceError::NotBuilt("kinesis").to_string())),
+        #[cfg(feature = "kinesis")]
+        SourceKind::Kinesis(config) => {
+            let source = crate::sources::KinesisSource::new(*config, checkpoint, Arc::clone(clock));
             Ok((Box::new(source), None))
         }
         SourceKind::Simulated(shop) => {

@@ -6,15 +6,15 @@ use jiff::Timestamp;
 use tidewatch_datasets::shop::{FaultPlan, ShopConfig};
 
 use super::{
-    Config, Environment, Problem, ServerConfig, SourceConfig, SourceKind, StoreConfig, kafka, monitor,
-    notifier, schema,
+    Config, Environment, Problem, ServerConfig, SourceConfig, SourceKind, StoreConfig, kafka, kinesis,
+    monitor, notifier, schema,
     units::size_bytes,
     written::{WrittenConfig, WrittenMonitor, WrittenServer, WrittenSource, WrittenStore},
 };
 use crate::{
     pipeline::MonitorSpec,
     record::{Decoder, Envelope, FieldPaths, Format, SourceId},
-    sources::FileSourceConfig,
+    sources::{FileSourceConfig, KinesisReading},
     store::Durability,
 };
 
@@ -169,6 +169,21 @@ fn source(
             let config = kafka::check(name, written, wants_envelope, registry, environment)?;
             (SourceKind::Kafka(Box::new(config)), format, limit, &written.dead_letter)
         }
+        WrittenSource::Kinesis(written) => {
+            let format = self::format(name, written.format.as_deref(), written.columns.as_deref())?;
+            if format.has_header() {
+                return Err(Problem::new(at("columns"), "required: a stream has no header row"));
+            }
+            let written_limit = written.record_bytes_max.as_deref().or(Some("10MiB"));
+            let limit = record_bytes(&at("record_bytes_max"), written_limit)?;
+            let reading = KinesisReading {
+                wants_envelope: fields.names().iter().any(|path| Envelope::holds(path)),
+                bytes_max: limit,
+                opens_logs: format == Format::Json,
+            };
+            let config = kinesis::check(name, written, reading, environment)?;
+            (SourceKind::Kinesis(Box::new(config)), format, limit, &written.dead_letter)
+        }
         WrittenSource::Simulated { seed, start, days, rate, faults_per_week } => {
             let start: Timestamp = start.parse().map_err(|_| {
                 Problem::new(at("start"), format!("`{start}`; expected RFC 3339, e.g. 2026-03-01T00:00:00Z"))
@@ -212,9 +227,17 @@ fn format(name: &str, written: Option<&str>, columns: Option<&[String]>) -> Resu
         None | Some("json") => Ok(Format::Json),
         Some("csv") => Ok(Format::Delimited { delimiter: b',', columns }),
         Some("tsv") => Ok(Format::Delimited { delimiter: b'\t', columns }),
+        Some("cloudfront") => Format::cloudfront(columns.as_deref()).map_err(|unknown| {
+            let detail = format!("`{unknown}` is no field of CloudFront's real-time logs");
+            Problem::new(format!("sources.{name}.columns"), detail)
+        }),
+        Some("snowplow") if columns.is_some() => {
+            Err(Problem::new(format!("sources.{name}.columns"), "Snowplow's columns are fixed"))
+        }
+        Some("snowplow") => Ok(Format::snowplow()),
         Some(other) => Err(Problem::new(
             format!("sources.{name}.format"),
-            format!("`{other}`; expected json, csv or tsv (from Kafka also avro or protobuf)"),
+            format!("`{other}`; expected json, csv, tsv, cloudfront or snowplow (from Kafka also avro or protobuf)"),
         )),
     }
 }

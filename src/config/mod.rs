@@ -8,6 +8,7 @@ mod calendar;
 mod check;
 mod detector;
 mod kafka;
+mod kinesis;
 mod measure;
 mod monitor;
 mod notifier;
@@ -25,7 +26,7 @@ use tidewatch_datasets::shop::ShopConfig;
 use crate::{
     pipeline::MonitorSpec,
     record::{Decoder, Format, SourceId},
-    sources::{FileSourceConfig, KafkaSourceConfig},
+    sources::{FileSourceConfig, KafkaSourceConfig, KinesisSourceConfig},
     store::Durability,
 };
 
@@ -99,6 +100,8 @@ pub enum SourceKind {
     },
     /// Kafka topics.
     Kafka(Box<KafkaSourceConfig>),
+    /// A Kinesis stream.
+    Kinesis(Box<KinesisSourceConfig>),
     /// The seeded shop.
     Simulated(ShopConfig),
 }
@@ -110,6 +113,7 @@ impl SourceKind {
             Self::File(_) => "file",
             Self::Http { .. } => "http",
             Self::Kafka(_) => "kafka",
+            Self::Kinesis(_) => "kinesis",
             Self::Simulated(_) => "simulated",
         }
     }

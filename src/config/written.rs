@@ -54,6 +54,7 @@ pub(super) enum WrittenSource {
         dead_letter: Option<String>,
     },
     Kafka(Box<super::kafka::WrittenKafka>),
+    Kinesis(Box<super::kinesis::WrittenKinesis>),
     Simulated {
         seed: Option<u64>,
         /// First instant, RFC 3339.

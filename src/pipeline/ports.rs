@@ -152,6 +152,8 @@ pub trait Source: Send {
 pub struct SourceFigures {
     /// Records still to read, by partition.
     pub lags: Vec<(PartitionId, u64)>,
+    /// How far behind the newest record reading is in time, by partition.
+    pub behind_millis: Vec<(PartitionId, u64)>,
     /// Records that were deleted before they could be read.
     pub lost: u64,
     /// Records without a value.
@@ -162,6 +164,8 @@ pub struct SourceFigures {
     pub acknowledge_failures: u64,
     /// How long it took to note positions, since the last call.
     pub acknowledge_seconds: Vec<f64>,
+    /// Other troubles by kind, from a closed set of words.
+    pub troubles: Vec<(&'static str, u64)>,
 }
 
 /// A store could not do what was asked.

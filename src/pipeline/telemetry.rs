@@ -42,6 +42,7 @@ pub struct Telemetry {
     commit_seconds: Histogram,
     store_errors: IntCounterVec,
     records_behind: IntGaugeVec,
+    seconds_behind: GaugeVec,
     source_trouble: IntCounterVec,
     acknowledge_seconds: Histogram,
     letters: IntCounterVec,
@@ -182,10 +183,16 @@ impl Telemetry {
                 "Refused events for the dead letters: written, failed (an attempt for some of them), dropped.",
                 &["source", "outcome"],
             ),
+            seconds_behind: seconds(
+                "tidewatch_source_behind_seconds",
+                "How far behind the newest record of a partition reading is, where the source is told.",
+                &["source", "partition"],
+            ),
             source_trouble: counter(
                 "tidewatch_source_trouble_total",
                 "lost: records deleted before they were read; tombstone: records without a value; reconnect: \
-                 connections lost; commit_failed: positions the broker did not note.",
+                 connections lost; commit_failed: positions the broker did not note; throttled: calls put off; \
+                 damaged_pack: packed records with a wrong checksum; polled_instead: fan-out refused.",
                 &["source", "kind"],
             ),
             acknowledge_seconds,
@@ -203,12 +210,17 @@ impl Telemetry {
         if !figures.lags.is_empty() {
             self.records_behind.with_label_values(&[source, "(all)"]).set(total as i64);
         }
-        for (kind, count) in [
+        for (partition, millis) in &figures.behind_millis {
+            let gauge = self.seconds_behind.with_label_values(&[source, partition.as_str()]);
+            gauge.set(*millis as f64 / 1e3);
+        }
+        let named = [
             ("lost", figures.lost),
             ("tombstone", figures.tombstones),
             ("reconnect", figures.reconnects),
             ("commit_failed", figures.acknowledge_failures),
-        ] {
+        ];
+        for (kind, count) in named.iter().chain(&figures.troubles) {
             let counter = self.source_trouble.with_label_values(&[source, kind]);
             counter.inc_by(count.saturating_sub(counter.get()));
         }

@@ -75,6 +75,32 @@ impl Position {
         Self::At(Number::Small(number), 0)
     }
 
+    /// The digits of the number; `None` at the beginning.
+    pub fn digits(&self) -> Option<String> {
+        match self {
+            Self::Beginning => None,
+            Self::At(Number::Small(number), _) => Some(number.to_string()),
+            Self::At(Number::Large(_, digits), _) => Some(digits.to_string()),
+        }
+    }
+
+    /// Which of the records packed inside one; 0 at the beginning.
+    pub fn part(&self) -> u32 {
+        match self {
+            Self::Beginning => 0,
+            Self::At(_, part) => *part,
+        }
+    }
+
+    /// Another of the records packed inside the same one; the beginning has none.
+    #[must_use]
+    pub fn with_part(&self, part: u32) -> Self {
+        match self {
+            Self::Beginning => Self::Beginning,
+            Self::At(number, _) => Self::At(number.clone(), part),
+        }
+    }
+
     /// The number, if it fits 64 bits; `None` at the beginning.
     pub fn number(&self) -> Option<u64> {
         match self {

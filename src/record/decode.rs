@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use serde::de::{DeserializeSeed, Deserializer as _, SeqAccess, Visitor};
 
-use super::{Field, FieldPaths, Reject, RejectReason, RowSplit, RowSplitter, SchemaOf, Schemas};
+use super::{Field, FieldPaths, Reject, RejectReason, RowSplit, RowSplitter, SchemaOf, Schemas, tabbed};
 
 /// How the records of a source are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +20,20 @@ pub enum Format {
     },
     /// Avro or Protobuf.
     Encoded(SchemaOf),
+    /// Rows of cells between tabs in which nothing is quoted.
+    Tabbed {
+        /// The names of the cells.
+        columns: Vec<String>,
+        /// What stands in a cell without a value.
+        nothing: &'static str,
+    },
 }
 
 impl Format {
     /// How a stream of this format is cut into records.
     pub fn row_split(&self) -> RowSplit {
         match self {
-            Self::Json | Self::Encoded(_) => RowSplit::Newline,
+            Self::Json | Self::Encoded(_) | Self::Tabbed { .. } => RowSplit::Newline,
             Self::Delimited { .. } => RowSplit::Quoted,
         }
     }
@@ -66,7 +73,9 @@ impl Decoder {
     /// A decoder for `format` that reads `paths` and refuses records of more bytes than `record_bytes_max`.
     pub fn new(format: Format, paths: FieldPaths, record_bytes_max: usize) -> Self {
         let cells = match &format {
-            Format::Delimited { columns: Some(columns), .. } => Self::cells(columns, &paths),
+            Format::Delimited { columns: Some(columns), .. } | Format::Tabbed { columns, .. } => {
+                Self::cells(columns, &paths)
+            }
             _ => Vec::new(),
         };
         Self { format, paths, cells, record_bytes_max, schemas: None }
@@ -120,7 +129,15 @@ impl Decoder {
             }
             Format::Delimited { delimiter, .. } => {
                 for text in RowSplitter::rows(RowSplit::Quoted, payload) {
-                    match self.read_cells(text, *delimiter, row) {
+                    match self.read_cells(split_cells(text, *delimiter), "", row) {
+                        Ok(()) => visit(Ok(row)),
+                        Err(reject) => visit(Err(reject)),
+                    }
+                }
+            }
+            Format::Tabbed { nothing, .. } => {
+                for text in RowSplitter::rows(RowSplit::Newline, payload) {
+                    match self.read_cells(tabbed::cells(text).collect(), nothing, row) {
                         Ok(()) => visit(Ok(row)),
                         Err(reject) => visit(Err(reject)),
                     }
@@ -129,9 +146,13 @@ impl Decoder {
         }
     }
 
-    fn read_cells<'a>(&self, text: &'a [u8], delimiter: u8, row: &mut Vec<Field<'a>>) -> Result<(), Reject> {
+    fn read_cells<'a>(
+        &self,
+        cells: Vec<Cow<'a, str>>,
+        nothing: &str,
+        row: &mut Vec<Field<'a>>,
+    ) -> Result<(), Reject> {
         self.paths.clear(row);
-        let cells = split_cells(text, delimiter);
         if cells.len() != self.cells.len() {
             return Err(Reject::new(
                 RejectReason::WrongColumns,
@@ -141,6 +162,7 @@ impl Decoder {
         for (cell, field) in cells.into_iter().zip(&self.cells) {
             if let Some(field) = field
                 && !cell.is_empty()
+                && cell != nothing
             {
                 row[*field] = Field::Text(cell);
             }

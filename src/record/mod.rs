@@ -8,9 +8,11 @@
 #[cfg(feature = "schemas")]
 mod avro;
 mod checkpoint;
+mod cloudwatch;
 mod decode;
 mod envelope;
 mod filter;
+mod inflate;
 mod json;
 mod mapping;
 #[cfg(feature = "schemas")]
@@ -18,12 +20,15 @@ mod protobuf;
 mod reject;
 mod rows;
 mod schema;
+mod tabbed;
 mod timestamp;
 
 pub use checkpoint::{Checkpoint, CheckpointDelta, Conflict, PartitionId, Position, SourceId};
+pub use cloudwatch::log_events;
 pub use decode::{Decoder, Format, FormatError, Visit};
 pub use envelope::Envelope;
 pub use filter::{Condition, Predicate, Scalar};
+pub use inflate::inflate;
 pub use json::{Field, FieldPaths};
 pub use mapping::{Event, Input, InputKind, Inputs, Mapping, MappingError, MeasureInput, NO_VALUE};
 pub use reject::{Reject, RejectReason, RejectSample};

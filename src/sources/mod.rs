@@ -8,6 +8,7 @@ mod chunks;
 mod file;
 mod http;
 mod kafka;
+mod kinesis;
 mod simulated;
 
 pub use file::{FileSource, FileSourceConfig};
@@ -15,4 +16,7 @@ pub use http::{HttpIntake, HttpIntakeError, HttpSource};
 #[cfg(feature = "kafka")]
 pub use kafka::{KafkaLetters, KafkaSource};
 pub use kafka::{KafkaLogin, KafkaRegistry, KafkaSourceConfig, KafkaStart, KafkaTopics};
+#[cfg(feature = "kinesis")]
+pub use kinesis::KinesisSource;
+pub use kinesis::{KinesisReading, KinesisRole, KinesisSourceConfig, KinesisStart};
 pub use simulated::{SimulatedSource, SimulatedSourceConfig};

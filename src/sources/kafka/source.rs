@@ -237,6 +237,7 @@ impl Source for KafkaSource {
             reconnects: notes.disconnects,
             acknowledge_failures: notes.commits_failed,
             acknowledge_seconds: std::mem::take(&mut notes.commit_seconds),
+            ..SourceFigures::default()
         }
     }
 }
