@@ -13,6 +13,7 @@ mod json;
 mod mapping;
 mod reject;
 mod rows;
+mod sample;
 mod timestamp;
 
 pub use checkpoint::{Checkpoint, CheckpointDelta, Conflict, PartitionId, Position, SourceId};
@@ -23,6 +24,7 @@ pub use json::{Field, FieldPaths};
 pub use mapping::{Event, Input, InputKind, Inputs, Mapping, MappingError, MeasureInput, NO_VALUE};
 pub use reject::{Reject, RejectReason, RejectSample};
 pub use rows::{RowSplit, RowSplitter};
+pub use sample::{Sample, SampleForm};
 pub use timestamp::{TimestampFormat, TimestampFormatError};
 
 use std::sync::Arc;

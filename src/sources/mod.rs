@@ -10,6 +10,7 @@ mod http;
 mod kafka;
 mod simulated;
 
+pub use chunks::open_file;
 pub use file::{FileSource, FileSourceConfig};
 pub use http::{HttpIntake, HttpIntakeError, HttpSource};
 #[cfg(feature = "kafka")]
