@@ -12,14 +12,14 @@ fn tidewatch() -> Command {
     Command::new(env!("CARGO_BIN_EXE_tidewatch"))
 }
 
-/// Four weeks of a small shop, made once.
+/// Three weeks of a small shop, made once.
 fn shop() -> &'static Path {
     static SHOP: std::sync::OnceLock<(tempfile::TempDir, PathBuf)> = std::sync::OnceLock::new();
     let (_, path) = SHOP.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         let made = tidewatch()
-            .args(["simulate", "--seed", "7", "--days", "28", "--rate", "60", "--faults", "4", "--out"])
+            .args(["simulate", "--seed", "7", "--days", "21", "--rate", "20", "--faults", "6", "--out"])
             .arg(&path)
             .output()
             .unwrap();
@@ -139,13 +139,17 @@ fn a_plan_counts_the_series_there_are() {
 
 #[test]
 fn inspecting_a_file_gives_a_configuration_that_runs() {
-    let output = run(tidewatch().args(["inspect", "events.ndjson.gz", "--out", "proposed.toml"]));
+    let made =
+        run(tidewatch().args(["simulate", "--seed", "8", "--days", "2", "--rate", "30", "--out", "small"]));
+    assert!(made.status.success(), "{}", text(&made));
+    let output = run(tidewatch().args(["inspect", "small/events.ndjson.gz", "--out", "proposed.toml"]));
     assert!(output.status.success(), "{}", text(&output));
     let proposed = std::fs::read_to_string(shop().join("proposed.toml")).unwrap();
     for expected in ["timestamp = \"event_time\"", "\"geo.country\"", "page_view = {", "total_sum = "] {
         assert!(proposed.contains(expected), "{proposed}");
     }
-    let output = run(tidewatch().args(["backtest", "--config", "proposed.toml"]).args(INPUT));
+    let input = ["--monitor", "shop", "small/events.ndjson.gz"];
+    let output = run(tidewatch().args(["backtest", "--config", "proposed.toml"]).args(input));
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains(" + 0 rejected"), "{}", text(&output));
     std::fs::write(shop().join("broken.csv"), "a,b\n1,2\n").unwrap();

@@ -47,13 +47,14 @@ impl Scale {
     }
 }
 
-/// A round number at or above `value`: 1, 2, 2.5 or 5 times a power of ten.
+/// A round number at or above `value`: a few times a power of ten.
 fn round_up(value: f64) -> f64 {
     if value <= 0.0 || !value.is_finite() {
         return 1.0;
     }
     let power = 10f64.powf(value.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|step| step * power >= value);
+    let step =
+        [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0].into_iter().find(|step| step * power >= value);
     step.unwrap_or(10.0) * power
 }
 
@@ -67,10 +68,10 @@ pub(super) fn series(
 ) -> String {
     let (Some(first), Some(last)) = (points.first(), points.last()) else { return String::new() };
     let step = points.get(1).map_or(60_000, |second| second.start_millis - first.start_millis);
-    let values = || points.iter().flat_map(|point| [point.actual, point.band.map(|band| band[2])]);
-    let lows = points.iter().flat_map(|point| [point.actual, point.band.map(|band| band[1])]);
-    let top = values().flatten().fold(0.0, f64::max);
-    let bottom = lows.flatten().fold(0.0, f64::min);
+    // The band of a detector that still learns may be far wider than anything that came: it is cut off.
+    let values = points.iter().flat_map(|point| [point.actual, point.band.map(|band| band[0])]).flatten();
+    let (bottom, top) =
+        values.fold((0.0, 0.0), |(low, high), value| (f64::min(low, value), f64::max(high, value)));
     let x = Scale {
         from: first.start_millis as f64,
         to: (last.start_millis + step) as f64,
@@ -78,12 +79,14 @@ pub(super) fn series(
         end: WIDTH,
     };
     let lowest = if bottom < 0.0 { -round_up(-bottom) } else { 0.0 };
-    let y = Scale { from: lowest, to: round_up(top), start: height - BOTTOM, end: 6.0 };
+    let y = Scale { from: lowest, to: round_up(1.1 * top), start: height - BOTTOM, end: 6.0 };
     let mut svg = format!(
         "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\" data-points=\"{}\">",
         escape(described),
         escape(&readout(points, zone)),
     );
+    axes(&mut svg, &x, &y, zone, height);
+    band(&mut svg, points, &x, &y);
     for mark in marks {
         let (start, end) = (x.at(mark.start_millis as f64), x.at(mark.end_millis as f64));
         let (start, end) = (start.max(LEFT), end.min(WIDTH));
@@ -100,11 +103,9 @@ pub(super) fn series(
             );
         }
     }
-    axes(&mut svg, &x, &y, zone, height);
-    band(&mut svg, points, &x, &y);
     line(&mut svg, "expected", points, &x, &y, |point| point.band.map(|band| band[0]));
     line(&mut svg, "actual", points, &x, &y, |point| point.actual);
-    svg + "<line class=\"hair\" y1=\"6\" y2=\"0\" x1=\"0\" x2=\"0\"/></svg><p class=\"readout\" aria-hidden=\"true\">&nbsp;</p>"
+    svg + "<line class=\"hair\" y1=\"6\" y2=\"6\" x1=\"0\" x2=\"0\"/></svg><p class=\"readout\" aria-hidden=\"true\">&nbsp;</p>"
 }
 
 /// What the crosshair reads: one entry a point, `time|actual|expected|severity`.
@@ -169,7 +170,8 @@ fn runs<T>(points: &[Point], value: impl Fn(&Point) -> Option<T>) -> Vec<Vec<(i6
 
 fn band(svg: &mut String, points: &[Point], x: &Scale, y: &Scale) {
     for run in runs(points, |point| point.band) {
-        let edge = |index: usize| move |(millis, band): &(i64, [f64; 3])| (*millis, band[index]);
+        let edge =
+            |index: usize| move |(millis, band): &(i64, [f64; 3])| (*millis, band[index].clamp(y.from, y.to));
         let upper = run.iter().map(edge(2));
         let lower = run.iter().rev().map(edge(1));
         let path: Vec<String> = upper
