@@ -218,6 +218,9 @@ impl<'b> Parts<'b> {
             "<section><h2>When</h2><div class=\"calendar\" role=\"img\" aria-label=\"Hours with an \
             incident, by day\">"
                 .to_owned();
+        let hour = |hour: u32| if hour.is_multiple_of(6) { hour.to_string() } else { String::new() };
+        let hours: Vec<String> = (0..24).map(|number| format!("<b>{}</b>", hour(number))).collect();
+        put(&mut html, format_args!("<div><span></span>{}</div>", hours.concat()));
         for (day, cells) in rows {
             put(&mut html, format_args!("<div><span>{day}</span>"));
             // The first day begins in its hour.
