@@ -8,15 +8,27 @@
 
 mod alert_column;
 mod calibrate;
+mod compare;
+mod labels;
+mod plan;
+mod report;
+mod review;
 mod run;
 mod scenarios;
 mod score;
 mod scored;
 mod train;
+mod tune;
 
 pub use calibrate::{Classes, SyntheticPlan, SyntheticRuns, run_synthetic};
+pub use compare::{Comparison, ComparisonWire, FailOn};
+pub use labels::{Label, LabelError, read_labels};
+pub use plan::{Plan, plan};
+pub use report::{ReportError, write_report};
+pub use review::{Review, ReviewFigures};
 pub use run::{Backtest, BacktestError, BacktestSummary, backtest};
 pub use scenarios::{Drill, DrillResult, Holiday, run_drill};
 pub use score::{ScoreDetector, ScoreError, ScoreOptions, ScoredRows, explain_series, score_series};
 pub use scored::{Named, ScoredError, read_labelled, read_nab, read_quiet};
 pub use train::{TrainError, Trained, Training, train};
+pub use tune::{Goal, Setting, Tuning, tune};

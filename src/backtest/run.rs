@@ -7,10 +7,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    anomaly::{Incident, IncidentWire},
+    anomaly::{Incident, IncidentKind, IncidentWire, MonitorFacts},
     pipeline::{
-        Clock, Engine, EngineLimits, History, IncidentQuery, MonitorSpec, RestoreError, RunError, RunPolicy,
-        Runner, Source, StatusBoard, Store, StoreError, Telemetry, Totals, restore,
+        Clock, Engine, EngineLimits, History, HistoryRange, IncidentQuery, MonitorSpec, RestoreError,
+        RunError, RunPolicy, Runner, Source, StatusBoard, Store, StoreError, Telemetry, Totals, restore,
     },
     record::{Decoder, SourceId},
     store::SqliteStore,
@@ -25,6 +25,12 @@ pub struct Backtest {
     pub summary: BacktestSummary,
     /// The windows, for charts and exports.
     pub store: Arc<SqliteStore>,
+    /// Names, units and rules of the monitor.
+    pub facts: MonitorFacts,
+    /// Width of a window.
+    pub interval_millis: i64,
+    /// Start of the first and end of the last closed window; equal when none closed.
+    pub span_millis: (i64, i64),
 }
 
 /// The numbers of a backtest. `records_in` is the sum of the five after it.
@@ -74,16 +80,21 @@ pub async fn backtest(
     board: StatusBoard,
 ) -> Result<Backtest, BacktestError> {
     let store = Arc::new(SqliteStore::in_memory()?);
-    let monitor = spec.facts.monitor.clone();
+    let (facts, interval_millis) = (spec.facts.clone(), spec.window.grid.width().millis());
+    let monitor = facts.monitor.clone();
     let history =
         HistoryRun { source_id: SourceId::new("backtest"), source, decoder, spec, limits, clock, board };
     let engine = history.run(&store).await?;
     let totals = engine.status().remove(0);
+    let first = HistoryRange { from_millis: i64::MIN, to_millis: i64::MAX, shard: None, limit: 1 };
+    let first = store.frames(&monitor, first).await?.first().map(|frame| frame.start_millis);
+    let last = totals.closed_through_millis;
     let query = IncidentQuery { monitor: Some(monitor), limit: usize::MAX >> 1, ..IncidentQuery::default() };
     let mut incidents = store.incidents(&query).await?;
     incidents.sort_by_key(|incident| (incident.opened_millis, incident.id.len(), incident.id.clone()));
     let summary = BacktestSummary::new(&totals.totals, totals.num_series as u64);
-    Ok(Backtest { incidents, summary, store })
+    let span_millis = first.zip(last).unwrap_or_default();
+    Ok(Backtest { incidents, summary, store, facts, interval_millis, span_millis })
 }
 
 /// One monitor over a source that ends.
@@ -140,6 +151,14 @@ impl BacktestSummary {
 }
 
 impl Backtest {
+    /// Whether people would have heard of an incident: from its alert rules if the monitor has any, else from
+    /// this peak severity on. Minor deviations and missing data are not meant.
+    pub fn is_heard(&self, incident: &Incident, severity: f64) -> bool {
+        let told =
+            if self.facts.rules.is_empty() { incident.severity.peak >= severity } else { incident.is_told() };
+        incident.kind == IncidentKind::Deviation && told
+    }
+
     /// The published JSON document.
     pub fn to_json(&self) -> serde_json::Value {
         let incidents: Vec<IncidentWire> = self.incidents.iter().map(Into::into).collect();

@@ -1,15 +1,18 @@
 //! `tidewatch backtest`: raw events through the whole road.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{open, output};
 use crate::{
     anomaly::{Incident, IncidentKind},
-    backtest::{Backtest, backtest as run_backtest},
+    backtest::{Backtest, Goal, Review, backtest as run_backtest, tune, write_report},
     pipeline::{EngineLimits, StatusBoard, SystemClock},
 };
 
@@ -34,25 +37,77 @@ pub(super) struct BacktestArguments {
     /// List incidents from this peak severity on
     #[arg(long, default_value_t = 70.0)]
     severity: f64,
+    /// Judge against these labels: `truth.json`, spans or points as CSV, windows of NAB, incidents as JSON
+    #[arg(long)]
+    labels: Option<PathBuf>,
+    /// With labels: this share of the time is history and not judged; 0 walks forward over everything
+    #[arg(long, default_value_t = 0.7)]
+    split: f64,
+    /// Write a report that any browser shows
+    #[arg(long)]
+    report: Option<PathBuf>,
 }
 
 pub(super) async fn backtest(arguments: BacktestArguments) -> anyhow::Result<()> {
-    let config = open::config(&arguments.config)?;
-    let (source, spec) = open::monitor(config, &arguments.monitor)?;
-    let files = open::inputs(&arguments.inputs, source.format, source.record_bytes_max)?;
-    let board = StatusBoard::default();
-    let limits = EngineLimits { threads: arguments.threads.max(1), ..EngineLimits::default() };
-    let progress = tokio::spawn(show_progress(board.clone()));
-    let outcome =
-        run_backtest(Box::new(files), source.decoder, spec, limits, Arc::new(SystemClock), board).await;
-    progress.abort();
-    let found = outcome?;
+    open::share("--split", arguments.split)?;
+    let run = Run { config: &arguments.config, monitor: &arguments.monitor, inputs: &arguments.inputs };
+    let found = run.backtest(arguments.threads, None).await?;
+    let labels = match &arguments.labels {
+        Some(path) => Some(open::labels(path, &found)?),
+        None => None,
+    };
+    let review =
+        labels.as_ref().map(|labels| Review::new(&found, labels, arguments.split, arguments.severity));
     if let Some(path) = &arguments.json {
-        let text = serde_json::to_string_pretty(&found.to_json())?;
-        std::fs::write(path, text + "\n").with_context(|| format!("could not write `{}`", path.display()))?;
+        let mut document = found.to_json();
+        if let Some(review) = &review {
+            document["judged"] = serde_json::to_value(review.figures())?;
+        }
+        output::write(path, &(serde_json::to_string_pretty(&document)? + "\n"))?;
+    }
+    if let Some(path) = &arguments.report {
+        let split = if labels.is_some() { arguments.split } else { 0.0 };
+        let tuning = tune(&found, labels.as_deref(), split, Goal::BestF1);
+        let labels = labels.as_deref().unwrap_or_default();
+        let html = write_report(&found, &tuning, labels, review.as_ref(), arguments.severity).await?;
+        output::write(path, &html)?;
     }
     report(&found, arguments.severity);
+    for line in review.iter().flat_map(|review| review.figures().lines()) {
+        output::line(line);
+    }
     Ok(())
+}
+
+/// One run of a monitor over files; `compare` and `tune` make several.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run<'a> {
+    pub(super) config: &'a Path,
+    pub(super) monitor: &'a str,
+    pub(super) inputs: &'a [String],
+}
+
+impl Run<'_> {
+    /// Runs it; with another allowed lateness than configured, if one is given.
+    pub(super) async fn backtest(
+        self,
+        threads: usize,
+        lateness_millis: Option<i64>,
+    ) -> anyhow::Result<Backtest> {
+        let config = open::config(self.config)?;
+        let (source, mut spec) = open::monitor(config, self.monitor)?;
+        if let Some(millis) = lateness_millis {
+            Arc::make_mut(&mut Arc::make_mut(&mut spec).window).allowed_lateness_millis = millis;
+        }
+        let files = open::inputs(self.inputs, source.format, source.record_bytes_max)?;
+        let board = StatusBoard::default();
+        let limits = EngineLimits { threads: threads.max(1), ..EngineLimits::default() };
+        let progress = tokio::spawn(show_progress(board.clone()));
+        let outcome =
+            run_backtest(Box::new(files), source.decoder, spec, limits, Arc::new(SystemClock), board).await;
+        progress.abort();
+        Ok(outcome?)
+    }
 }
 
 /// A line that shows how far reading has come.

@@ -5,17 +5,21 @@ mod backtest;
 mod calendar;
 mod calibrate;
 mod check;
+mod compare;
 mod demo;
 mod export;
+mod inspect;
 mod judge;
 mod notify;
 mod open;
 mod output;
+mod plan;
 mod run;
 mod scenarios;
 mod score;
 mod simulate;
 mod train;
+mod tune;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -37,6 +41,8 @@ enum Command {
     Run(run::RunArguments),
     /// Check a configuration
     Check(check::CheckArguments),
+    /// Look at a file and propose a configuration for it
+    Inspect(inspect::InspectArguments),
     /// Show a commented example configuration
     Config {
         #[command(subcommand)]
@@ -44,6 +50,12 @@ enum Command {
     },
     /// Run a monitor over files of raw events and list its incidents
     Backtest(backtest::BacktestArguments),
+    /// Show what another configuration would say on the same data: incidents gained, lost and moved
+    Compare(compare::CompareArguments),
+    /// Estimate series, memory, disk and load from real data
+    Plan(plan::PlanArguments),
+    /// Find the severity and minimum duration that meet a goal
+    Tune(tune::TuneArguments),
     /// Fit the models of a monitor to a dataset, so that `run` starts trained
     Train(train::TrainArguments),
     /// Score ready-made series, one CSV file each
@@ -81,11 +93,15 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Demo(arguments) => demo::demo(arguments).await,
         Command::Run(arguments) => run::run(arguments).await,
         Command::Check(arguments) => check::check(&arguments).await,
+        Command::Inspect(arguments) => inspect::inspect(&arguments),
         Command::Config { command: ConfigCommand::Example } => {
             output::print(crate::config::EXAMPLE);
             Ok(())
         }
         Command::Backtest(arguments) => backtest::backtest(arguments).await,
+        Command::Compare(arguments) => compare::compare(arguments).await,
+        Command::Plan(arguments) => plan::plan(arguments).await,
+        Command::Tune(arguments) => tune::tune(arguments).await,
         Command::Train(arguments) => train::train(arguments).await,
         Command::Score(arguments) => score::score(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),

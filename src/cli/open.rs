@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use super::{Exit, output};
 use crate::{
+    backtest::{Backtest, Label, read_labels},
     config::{Config, ConfigError, Environment, SourceConfig},
     pipeline::MonitorSpec,
     record::{Checkpoint, Format},
@@ -54,4 +55,21 @@ pub(super) fn inputs(
     }
     let files = FileSourceConfig { paths: paths.to_vec(), format, record_bytes_max, speed: None };
     Ok(FileSource::new(files, &Checkpoint::default()).map_err(|error| Exit::Usage(error.to_string()))?)
+}
+
+/// Labels for a backtest, from any of the forms that [`read_labels`] knows.
+pub(super) fn labels(path: &Path, found: &Backtest) -> anyhow::Result<Vec<Label>> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("could not read `{}`", path.display()))?;
+    let labels = read_labels(&text, &found.facts.zone, found.interval_millis)
+        .map_err(|error| Exit::Usage(format!("`{}`: {error}", path.display())))?;
+    Ok(labels)
+}
+
+/// Refuses a share outside of 0 up to 1.
+pub(super) fn share(name: &str, share: f64) -> anyhow::Result<()> {
+    if (0.0..1.0).contains(&share) {
+        return Ok(());
+    }
+    Err(Exit::Usage(format!("{name}: {share}; expected 0 up to 1")).into())
 }

@@ -1,7 +1,9 @@
 //! What commands print, and the exit codes that scripts rely on: 0 done, 1 failed, 2 wrong usage or
 //! configuration, 3 a check found what it was told to fail on.
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, path::Path, process::ExitCode};
+
+use anyhow::Context;
 
 use crate::config::ConfigError;
 
@@ -11,10 +13,19 @@ pub enum Exit {
     /// Wrong usage or configuration.
     #[error("{0}")]
     Usage(String),
+    /// A check found what it was told to fail on.
+    #[error("{0}")]
+    Found(String),
 }
 
 /// The exit code of an error.
 pub fn exit_of(error: &anyhow::Error) -> ExitCode {
+    let is_found = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref::<Exit>(), Some(Exit::Found(_)))
+    };
+    if error.chain().any(is_found) {
+        return ExitCode::from(3);
+    }
     let usage = error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<Exit>());
     ExitCode::from(if usage { 2 } else { 1 })
 }
@@ -35,6 +46,11 @@ pub(super) fn warn(text: impl std::fmt::Display) {
 pub(super) fn print(text: &str) {
     let mut output = std::io::stdout().lock();
     drop(output.write_all(text.as_bytes()).and_then(|()| output.flush()));
+}
+
+/// Writes a file.
+pub(super) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| format!("could not write `{}`", path.display()))
 }
 
 /// Writes a line to standard output.

@@ -12,6 +12,7 @@ mod kinesis;
 mod measure;
 mod monitor;
 mod notifier;
+mod propose;
 mod rules;
 mod sasl;
 mod schema;
@@ -33,6 +34,7 @@ use crate::{
 pub use notifier::{
     EmailConfig, EmailTls, NotifierConfig, SNS_FORMATS, SnsConfig, WEBHOOK_FORMATS, WebhookConfig,
 };
+pub use propose::{Proposal, propose};
 pub use secrets::{Environment, Secret};
 
 /// The example that `tidewatch config example` prints; a test keeps it valid.
@@ -157,6 +159,11 @@ pub enum ConfigError {
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let millis = units::duration_millis("", text).map_err(|problem| problem.detail)?;
     Ok(Duration::from_millis(millis as u64))
+}
+
+/// A rate as written in a configuration, e.g. `1 per week`, in events a week; the error says what is allowed.
+pub fn parse_budget(text: &str) -> Result<f64, String> {
+    units::budget_per_week("", text).map_err(|problem| problem.detail)
 }
 
 fn list(problems: &[Problem]) -> String {

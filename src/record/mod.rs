@@ -21,6 +21,7 @@ mod reject;
 mod rows;
 mod schema;
 mod tabbed;
+mod sample;
 mod timestamp;
 
 pub use checkpoint::{Checkpoint, CheckpointDelta, Conflict, PartitionId, Position, SourceId};
@@ -34,6 +35,7 @@ pub use mapping::{Event, Input, InputKind, Inputs, Mapping, MappingError, Measur
 pub use reject::{Reject, RejectReason, RejectSample};
 pub use rows::{RowSplit, RowSplitter};
 pub use schema::{Encoding, Schema, SchemaError, SchemaOf, SchemaText, Schemas};
+pub use sample::{Sample, SampleForm};
 pub use timestamp::{TimestampFormat, TimestampFormatError};
 
 use std::sync::Arc;

@@ -33,16 +33,20 @@ enum Input {
     Thread(mpsc::Receiver<io::Result<Bytes>>),
 }
 
+/// Opens a file by its ending: `.gz`, `.zst`, or plain.
+pub fn open_file(path: &Path) -> io::Result<Box<dyn Read + Send>> {
+    let file = File::open(path)?;
+    Ok(match path.extension().and_then(|ending| ending.to_str()) {
+        Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
+        Some("zst") => Box::new(zstd::stream::read::Decoder::new(file)?),
+        _ => Box::new(file),
+    })
+}
+
 impl RowReader {
     /// Opens a file by its ending: `.gz`, `.zst`, or plain.
     pub(super) fn open(path: &Path, split: RowSplit, row_bytes_max: usize) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let input: Box<dyn Read + Send> = match path.extension().and_then(|ending| ending.to_str()) {
-            Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
-            Some("zst") => Box::new(zstd::stream::read::Decoder::new(file)?),
-            _ => Box::new(file),
-        };
-        Ok(Self::new(Input::Reader(input), split, row_bytes_max))
+        Ok(Self::new(Input::Reader(open_file(path)?), split, row_bytes_max))
     }
 
     /// Reads standard input.

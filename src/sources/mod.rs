@@ -11,6 +11,7 @@ mod kafka;
 mod kinesis;
 mod simulated;
 
+pub use chunks::open_file;
 pub use file::{FileSource, FileSourceConfig};
 pub use http::{HttpIntake, HttpIntakeError, HttpSource};
 #[cfg(feature = "kafka")]

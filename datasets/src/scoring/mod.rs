@@ -5,7 +5,8 @@
 //! | [`EventSeries`], [`judge_events`], [`sweep_events`] | labelled series: recall, precision and false events per week |
 //! | [`QuietSeries`], [`judge_quiet`] | series without labels: how often a detector speaks |
 //! | [`NabFile`], [`nab_best`], [`nab_at`] | the Numenta Anomaly Benchmark |
-//! | [`rate_interval`] | the interval of a rate that was counted |
+//! | [`judge_spans`], [`sweep_spans`] | alerts against labelled spans of time |
+//! | [`rate_interval`], [`share_interval`] | the interval of a rate or a share that was counted |
 //!
 //! A score that is missing (`NaN`) never alarms. Nothing here reads files or knows a detector.
 
@@ -13,12 +14,14 @@ mod events;
 mod interval;
 mod nab;
 mod quiet;
+mod spans;
 mod sweep;
 
 pub use events::{EventSeries, EventTable, judge_events};
 pub use interval::rate_interval;
 pub use nab::{NAB_PROFILES, NabFile, NabProfile, NabScore, nab_at, nab_best};
 pub use quiet::{QuietSeries, QuietTable, judge_quiet};
+pub use spans::{Span, SpanRules, SpanTable, average_precision, judge_spans, share_interval, sweep_spans};
 pub use sweep::{EventSweep, sweep_events};
 
 /// Seconds of a week.
