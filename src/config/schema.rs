@@ -114,7 +114,7 @@ mod tests {
 
     fn checked(text: &str) -> Result<Option<(Format, Option<KafkaRegistry>)>, String> {
         let written: WrittenKafka =
-            toml::from_str(&format!("brokers = \"b:1\"\ntopic = \"t\"\n{text}")).unwrap();
+            toml::from_str(&format!("brokers = \"b:1\"\ntopic = \"t\"\n{text}")).expect("a section");
         let environment = Environment::from_pairs([("PW", "hidden")]);
         format("clicks", &written, &environment)
             .map_err(|problem| format!("{}: {}", problem.path, problem.detail))

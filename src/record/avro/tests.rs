@@ -117,7 +117,7 @@ fn hostile_bytes_end_in_an_error() {
         r#"{"type": "record", "name": "L", "fields": [{"name": "n", "type": ["null", "L"]},
             {"name": "e", "type": {"type": "array", "items": "null"}}]}"#,
     );
-    assert!(read(&list, &[2; 100_000], &["n"]).unwrap_err().contains("nested deeper"));
+    assert!(read(&list, &vec![2; 100_000], &["n"]).unwrap_err().contains("nested deeper"));
     // A block of 2^62 nulls takes no bytes.
     let mut endless = vec![0];
     endless.extend([0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]);

@@ -47,7 +47,9 @@ pub(super) fn parse(schema: SchemaText<'_>) -> Result<(Type, Records), SchemaErr
     let (parsed, others) = Parsed::parse_str_with_list(schema.text, references)
         .map_err(|error| SchemaError(format!("no Avro schema: {error}")))?;
     let mut plan = Plan::default();
-    others.iter().for_each(|other| plan.name(other, None));
+    for other in &others {
+        plan.name(other, None);
+    }
     plan.name(&parsed, None);
     let root = plan.typed(&parsed, None)?;
     let mut records = Vec::new();
