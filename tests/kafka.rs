@@ -12,7 +12,7 @@ mod tokens;
 #[path = "support/kafka_service.rs"]
 mod service;
 
-use std::time::Duration;
+use std::{io::Write, time::Duration};
 
 use kafka::{Broker, flush, send};
 use rdkafka::producer::Producer;
@@ -77,13 +77,16 @@ async fn kills_broker_restarts_and_new_partitions_change_nothing() {
     }
     service.process.stop();
     sent.assert_stored(&service.sums());
-    println!(
+    // Seen with `--nocapture`, as `make soak` does.
+    let said = writeln!(
+        std::io::stderr(),
         "{} events, {kills} kills, {troubles} times without a broker, 6 to 9 partitions: every one of {} sums \
          equal, in {:.0} s",
         sent.count,
         sent.num_sums(),
         started.elapsed().as_secs_f64()
     );
+    drop(said);
 }
 
 #[tokio::test(flavor = "multi_thread")]
