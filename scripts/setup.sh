@@ -75,6 +75,7 @@ need_for_tests() {
   need openjdk-17-jre-headless "runs the Apache Kafka broker of the tests" has java
   need maven           "fetches that broker from Maven Central" has mvn
   need openssl         "makes certificates for that broker's listeners" has openssl
+  need python3-venv    "holds moto, which plays Amazon's S3 and SQS for the tests" python3 -c 'import venv, ensurepip'
   need curl            "the tests talk to the HTTP API with a client that is not ours" has curl
   need prometheus      "the tests let a real Prometheus scrape /metrics, and promtool check it" has_prometheus
 }

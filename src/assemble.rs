@@ -226,7 +226,12 @@ async fn runner(
 ) -> Result<(Runner, Option<HttpIntake>), ServiceError> {
     let dead_letters = config.dead_letter.as_deref().map(DeadLetterFile::open).transpose()?;
     let rejects_kept = if dead_letters.is_some() { usize::MAX } else { EngineLimits::default().rejects_kept };
-    let limits = EngineLimits { threads, rejects_kept };
+    let mut limits = EngineLimits { threads, rejects_kept, ..EngineLimits::default() };
+    let mut kept = Vec::new();
+    if let SourceKind::S3(bucket) = &config.kind {
+        limits.receipts_kept_millis = bucket.memory_millis();
+        kept = shared.store.receipt_ids(&config.id)?;
+    }
     let engine = restore(
         shared.store.as_ref(),
         config.id.clone(),
@@ -238,7 +243,7 @@ async fn runner(
     )
     .await?;
     let kind = config.kind.as_str();
-    let (source, intake) = source(config.kind, engine.checkpoint(), &shared.clock)
+    let (source, intake) = source(config.kind, engine.checkpoint(), &kept, &shared.clock)
         .map_err(|error| ServiceError::Source { name: config.id.as_str().to_owned(), error })?;
     let runner = Runner {
         kind,
@@ -261,8 +266,8 @@ async fn runner(
 fn is_journaled(kind: &SourceKind) -> bool {
     match kind {
         SourceKind::File(config) => config.paths.iter().any(|path| path == "-"),
-        SourceKind::Http { .. } => true,
-        SourceKind::Kafka(_) | SourceKind::Simulated(_) => false,
+        SourceKind::Http(_) => true,
+        SourceKind::Kafka(_) | SourceKind::S3(_) | SourceKind::Simulated(_) => false,
     }
 }
 
@@ -270,12 +275,13 @@ fn is_journaled(kind: &SourceKind) -> bool {
 fn source(
     kind: SourceKind,
     checkpoint: &Checkpoint,
+    kept: &[(String, i64)],
     clock: &Arc<dyn Clock>,
 ) -> Result<(Box<dyn Source>, Option<HttpIntake>), SourceError> {
     match kind {
         SourceKind::File(config) => Ok((Box::new(FileSource::new(config, checkpoint)?), None)),
-        SourceKind::Http { queue } => {
-            let (source, intake) = HttpSource::new(checkpoint, queue, Arc::clone(clock));
+        SourceKind::Http(config) => {
+            let (source, intake) = HttpSource::new(checkpoint, config, Arc::clone(clock));
             Ok((Box::new(source), Some(intake)))
         }
         #[cfg(not(feature = "kafka"))]
@@ -283,6 +289,16 @@ fn source(
         #[cfg(feature = "kafka")]
         SourceKind::Kafka(config) => {
             let source = crate::sources::KafkaSource::new(*config, checkpoint, Arc::clone(clock))?;
+            Ok((Box::new(source), None))
+        }
+        #[cfg(not(feature = "s3"))]
+        SourceKind::S3(_) => {
+            let _ = kept;
+            Err(SourceError::Unusable(ServiceError::NotBuilt("s3").to_string()))
+        }
+        #[cfg(feature = "s3")]
+        SourceKind::S3(config) => {
+            let source = crate::sources::S3Source::new(*config, checkpoint, kept, Arc::clone(clock));
             Ok((Box::new(source), None))
         }
         SourceKind::Simulated(shop) => {

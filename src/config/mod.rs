@@ -7,11 +7,13 @@
 mod calendar;
 mod check;
 mod detector;
+mod http;
 mod kafka;
 mod measure;
 mod monitor;
 mod notifier;
 mod rules;
+mod s3;
 mod secrets;
 mod units;
 mod written;
@@ -23,7 +25,7 @@ use tidewatch_datasets::shop::ShopConfig;
 use crate::{
     pipeline::MonitorSpec,
     record::{Decoder, Format, SourceId},
-    sources::{FileSourceConfig, KafkaSourceConfig},
+    sources::{FileSourceConfig, HttpSender, HttpSourceConfig, KafkaSourceConfig, S3SourceConfig},
     store::Durability,
 };
 
@@ -90,13 +92,12 @@ pub struct SourceConfig {
 pub enum SourceKind {
     /// Files or standard input.
     File(FileSourceConfig),
-    /// Events posted to us; at most so many posts wait.
-    Http {
-        /// Posts that may wait.
-        queue: usize,
-    },
+    /// Events posted to us, by programs, pages or Firehose.
+    Http(HttpSourceConfig),
     /// Kafka topics.
     Kafka(Box<KafkaSourceConfig>),
+    /// Objects of a bucket.
+    S3(Box<S3SourceConfig>),
     /// The seeded shop.
     Simulated(ShopConfig),
 }
@@ -106,8 +107,12 @@ impl SourceKind {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::File(_) => "file",
-            Self::Http { .. } => "http",
+            Self::Http(config) => match config.sender {
+                HttpSender::Any => "http",
+                HttpSender::Firehose => "firehose",
+            },
             Self::Kafka(_) => "kafka",
+            Self::S3(_) => "s3",
             Self::Simulated(_) => "simulated",
         }
     }

@@ -166,8 +166,9 @@ impl Telemetry {
             ),
             source_trouble: counter(
                 "tidewatch_source_trouble_total",
-                "lost: records deleted before they were read; tombstone: records without a value; reconnect: \
-                 connections lost; commit_failed: positions the broker did not note.",
+                "lost: records deleted before they were read; tombstone: records without a value; unreadable: \
+                 objects not read to their end; refused: posts that were too many; reconnect: connections lost; \
+                 commit_failed: positions the broker did not note.",
                 &["source", "kind"],
             ),
             acknowledge_seconds,
@@ -188,6 +189,8 @@ impl Telemetry {
         for (kind, count) in [
             ("lost", figures.lost),
             ("tombstone", figures.tombstones),
+            ("unreadable", figures.unreadable),
+            ("refused", figures.refused),
             ("reconnect", figures.reconnects),
             ("commit_failed", figures.acknowledge_failures),
         ] {

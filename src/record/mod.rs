@@ -6,21 +6,27 @@
 //! It knows nothing of windows, of any source, or of the wall clock.
 
 mod checkpoint;
+mod cloudwatch;
 mod decode;
 mod envelope;
 mod filter;
 mod json;
 mod mapping;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod reject;
 mod rows;
 mod timestamp;
 
 pub use checkpoint::{Checkpoint, CheckpointDelta, Conflict, PartitionId, Position, SourceId};
+pub use cloudwatch::log_events;
 pub use decode::{Decoder, Format, FormatError, Visit};
 pub use envelope::Envelope;
 pub use filter::{Condition, Predicate, Scalar};
 pub use json::{Field, FieldPaths};
 pub use mapping::{Event, Input, InputKind, Inputs, Mapping, MappingError, MeasureInput, NO_VALUE};
+#[cfg(feature = "parquet")]
+pub use parquet::{ParquetError, ParquetRows};
 pub use reject::{Reject, RejectReason, RejectSample};
 pub use rows::{RowSplit, RowSplitter};
 pub use timestamp::{TimestampFormat, TimestampFormatError};
@@ -48,6 +54,9 @@ impl Record {
     }
 }
 
+/// Refused rows that a receipt names.
+pub const REJECTS_NAMED: usize = 20;
+
 /// What became of one record's events; the answer to a sender that waits for one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -63,6 +72,23 @@ pub struct Receipt {
     pub over_limit: u64,
     /// The first refused rows: index in the record and why.
     pub rejects: Vec<(usize, String)>,
+}
+
+impl Receipt {
+    /// The receipt of several records that came together; a refused row is then named by its record.
+    pub fn of_all(receipts: impl Iterator<Item = Receipt>) -> Self {
+        let mut all = Self::default();
+        for (index, receipt) in receipts.enumerate() {
+            all.events += receipt.events;
+            all.counted += receipt.counted;
+            all.rejected += receipt.rejected;
+            all.late += receipt.late;
+            all.over_limit += receipt.over_limit;
+            let room = REJECTS_NAMED.saturating_sub(all.rejects.len());
+            all.rejects.extend(receipt.rejects.into_iter().take(room).map(|(_, detail)| (index, detail)));
+        }
+        all
+    }
 }
 
 /// A run of consecutive records of one partition, with the positions it covers.

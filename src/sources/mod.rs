@@ -8,11 +8,15 @@ mod chunks;
 mod file;
 mod http;
 mod kafka;
+mod s3;
 mod simulated;
 
 pub use file::{FileSource, FileSourceConfig};
-pub use http::{HttpIntake, HttpIntakeError, HttpSource};
+pub use http::{HttpIntake, HttpIntakeError, HttpSender, HttpSource, HttpSourceConfig};
 #[cfg(feature = "kafka")]
 pub use kafka::KafkaSource;
 pub use kafka::{KafkaSourceConfig, KafkaStart, KafkaTopics};
+#[cfg(feature = "s3")]
+pub use s3::S3Source;
+pub use s3::{PathTemplate, S3Format, S3Keys, S3SourceConfig, S3Start};
 pub use simulated::{SimulatedSource, SimulatedSourceConfig};

@@ -11,6 +11,7 @@ use std::{
 /// A process whose configuration is `config.toml` in its folder; what it logs goes to `log.txt` there.
 pub(crate) struct Running {
     folder: PathBuf,
+    variables: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -18,7 +19,13 @@ impl Running {
     /// A process that does not run yet.
     pub(crate) fn configured(folder: &Path, config: &str) -> Self {
         std::fs::write(folder.join("config.toml"), config).expect("a temporary file");
-        Self { folder: folder.to_owned(), child: None }
+        Self { folder: folder.to_owned(), variables: Vec::new(), child: None }
+    }
+
+    /// Also with this variable in its environment.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -30,6 +37,7 @@ impl Running {
         let child = Command::new(env!("CARGO_BIN_EXE_tidewatch"))
             .args(["run", "--config"])
             .arg(self.folder.join("config.toml"))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
             .stderr(log.expect("a temporary file"))
             .spawn()
