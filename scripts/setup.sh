@@ -80,11 +80,10 @@ need_for_tests() {
   need openssl         "makes certificates for that broker's listeners" has openssl
   need nodejs          "runs the Kinesis emulators of the tests" has node
   need npm             "fetches those emulators from npm" has npm
-  need python3-venv    "holds moto, which plays Amazon's services for the tests" python3 -c 'import venv, ensurepip'
   need curl            "the tests talk to the HTTP API with a client that is not ours" has curl
   need prometheus      "the tests let a real Prometheus scrape /metrics, and promtool check it" has_prometheus
   need prometheus-alertmanager "the tests send it alerts, and read them back with amtool" has_alertmanager
-  need python3         "runs the small servers and clients of the tests, and moto, which speaks Amazon SNS" has python3
+  need python3         "runs the small servers and clients of the tests, and moto, which plays Amazon's SNS, SQS and S3" has python3
   need python3-venv    "the place that moto is installed into" python3 -c 'import ensurepip'
   need postfix         "the tests send mail through it" has postfix
   need dovecot-imapd   "checks the passwords of that mail server, and the tests read the mail by IMAP" has_imap

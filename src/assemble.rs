@@ -242,6 +242,11 @@ async fn runner(
     if !dead_letters.is_empty() {
         limits.rejects_kept = usize::MAX;
     }
+    let mut kept = Vec::new();
+    if let SourceKind::S3(bucket) = &config.kind {
+        limits.receipts_kept_millis = bucket.memory_millis();
+        kept = shared.store.receipt_ids(&config.id).map_err(ServiceError::from)?;
+    }
     let engine = restore(
         shared.store.as_ref(),
         config.id.clone(),
@@ -253,7 +258,7 @@ async fn runner(
     )
     .await?;
     let kind = config.kind.as_str();
-    let (source, intake) = source(config.kind, engine.checkpoint(), &shared.clock).map_err(failed)?;
+    let (source, intake) = source(config.kind, engine.checkpoint(), &kept, &shared.clock).map_err(failed)?;
     let runner = Runner {
         kind,
         source_id: config.id,
@@ -292,8 +297,8 @@ fn topic_letters(
 fn is_journaled(kind: &SourceKind) -> bool {
     match kind {
         SourceKind::File(config) => config.paths.iter().any(|path| path == "-"),
-        SourceKind::Http { .. } => true,
-        SourceKind::Kafka(_) | SourceKind::Kinesis(_) | SourceKind::Simulated(_) => false,
+        SourceKind::Http(_) => true,
+        SourceKind::Kafka(_) | SourceKind::Kinesis(_) | SourceKind::S3(_) | SourceKind::Simulated(_) => false,
     }
 }
 
@@ -301,12 +306,13 @@ fn is_journaled(kind: &SourceKind) -> bool {
 fn source(
     kind: SourceKind,
     checkpoint: &Checkpoint,
+    kept: &[(String, i64)],
     clock: &Arc<dyn Clock>,
 ) -> Result<(Box<dyn Source>, Option<HttpIntake>), SourceError> {
     match kind {
         SourceKind::File(config) => Ok((Box::new(FileSource::new(config, checkpoint)?), None)),
-        SourceKind::Http { queue } => {
-            let (source, intake) = HttpSource::new(checkpoint, queue, Arc::clone(clock));
+        SourceKind::Http(config) => {
+            let (source, intake) = HttpSource::new(checkpoint, config, Arc::clone(clock));
             Ok((Box::new(source), Some(intake)))
         }
         #[cfg(not(feature = "kafka"))]
@@ -321,6 +327,16 @@ fn source(
         #[cfg(feature = "kinesis")]
         SourceKind::Kinesis(config) => {
             let source = crate::sources::KinesisSource::new(*config, checkpoint, Arc::clone(clock));
+            Ok((Box::new(source), None))
+        }
+        #[cfg(not(feature = "s3"))]
+        SourceKind::S3(_) => {
+            let _ = kept;
+            Err(SourceError::Unusable(ServiceError::NotBuilt("s3").to_string()))
+        }
+        #[cfg(feature = "s3")]
+        SourceKind::S3(config) => {
+            let source = crate::sources::S3Source::new(*config, checkpoint, kept, Arc::clone(clock));
             Ok((Box::new(source), None))
         }
         SourceKind::Simulated(shop) => {

@@ -50,7 +50,17 @@ impl ApiError {
     pub(super) fn unauthorized() -> Self {
         let error =
             "a token is required: send the header `Authorization: Bearer TOKEN` with `[server] token`";
+        Self::unauthorized_because(error)
+    }
+
+    /// 401: another secret than the server's token.
+    pub(super) fn unauthorized_because(error: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, error)
+    }
+
+    /// 403: it is known who asks, and they may not.
+    pub(super) fn forbidden(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, error)
     }
 
     /// 413: over the limit.
@@ -74,6 +84,11 @@ impl ApiError {
     pub(super) fn unavailable(error: impl Into<String>) -> Self {
         let retry_after_seconds = Some(RETRY_AWAY_SECONDS);
         Self { retry_after_seconds, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, error) }
+    }
+
+    /// For answers in a form that others prescribe.
+    pub(super) fn into_parts(self) -> (StatusCode, Option<String>) {
+        (self.status, Some(self.error))
     }
 
     fn internal(error: &dyn std::fmt::Display) -> Self {
@@ -123,7 +138,9 @@ impl From<JoinError> for ApiError {
 impl From<HttpIntakeError> for ApiError {
     fn from(error: HttpIntakeError) -> Self {
         match error {
-            HttpIntakeError::Behind | HttpIntakeError::InFlight => Self::behind(error.to_string()),
+            HttpIntakeError::Behind | HttpIntakeError::TooFast(_) | HttpIntakeError::InFlight => {
+                Self::behind(error.to_string())
+            }
             HttpIntakeError::Stopping => Self::unavailable(format!(
                 "{error}; whether these events were stored is not known: repeat the post with the same \
                  Idempotency-Key"

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{State, rejection::BytesRejection},
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -14,17 +14,20 @@ use super::{
     body,
     error::ApiError,
     params::Params,
+    senders::{self, Sender},
     state::{App, names},
     wire::{ErrorWire, EventsWire, NotReadyWire},
 };
 use crate::{
     record::{Receipt, SourceId},
-    sources::HttpIntake,
+    sources::{HttpIntake, HttpSender},
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENT_REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
 const KEY_CHARS_MAX: usize = 200;
+/// What a page may send at once; a beacon of a browser is not larger.
+const PAGE_BYTES_MAX: usize = 64 << 10;
 
 /// Takes events: a JSON array, one object, or one object per line.
 #[utoipa::path(
@@ -44,6 +47,7 @@ const KEY_CHARS_MAX: usize = 200;
         (status = 400, body = EventsWire,
             description = "Some events were refused, the others are stored; or, with `error` alone, the \
                 request cannot be read and nothing is stored"),
+        (status = 403, body = ErrorWire, description = "A page of an origin that is not allowed"),
         (status = 404, body = ErrorWire, description = "No such source"),
         (status = 413, body = ErrorWire, description = "Too large, decompressed"),
         (status = 415, body = ErrorWire, description = "Another encoding than gzip"),
@@ -54,32 +58,49 @@ pub(super) async fn post(
     State(app): State<Arc<App>>,
     mut params: Params,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<Response, ApiError> {
-    let (source, intake) = target(&app, params.text("source")?.as_deref())?;
+    let (source, intake, sender) = admitted(&app, params.text("source")?.as_deref(), &headers)?;
     params.finish(&["source"])?;
     let key = idempotency_key(&headers)?;
-    let bytes_max = app.limits.body_bytes_max;
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(bytes_max),
-        _ => rejection.into(),
-    })?;
+    intake.admit()?;
+    let mut bytes_max = app.limits.body_bytes_max.min(intake.config().body_bytes_max);
+    if sender == Sender::Page {
+        bytes_max = bytes_max.min(PAGE_BYTES_MAX);
+    }
+    let body = body::read(request, bytes_max).await?;
     let payload = body::plain(&headers, body, bytes_max).await?;
     // A task of its own: a client that goes away must not let go of the key before the post is stored.
-    tokio::spawn(keep(app, source, intake, payload, key)).await?.map(IntoResponse::into_response)
+    tokio::spawn(keep(app, source, intake, vec![payload], key)).await?.map(IntoResponse::into_response)
+}
+
+/// The source, if the sender may post to it.
+pub(super) fn admitted(
+    app: &App,
+    name: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<(SourceId, HttpIntake, Sender), ApiError> {
+    let found = target(app, name, HttpSender::Any);
+    if found.is_err() {
+        senders::admit_stranger(app, headers)?;
+    }
+    let (source, intake) = found?;
+    let sender = senders::admit(app, &intake, headers)?;
+    Ok((source, intake, sender))
 }
 
 /// What became of a post, now or the first time.
-struct Kept {
-    receipt: Receipt,
+pub(super) struct Kept {
+    pub(super) receipt: Receipt,
     is_replay: bool,
 }
 
-async fn keep(
+/// Stores a post, unless its key says that it was stored before.
+pub(super) async fn keep(
     app: Arc<App>,
     source: SourceId,
     intake: HttpIntake,
-    payload: Bytes,
+    payloads: Vec<Bytes>,
     key: Option<Arc<str>>,
 ) -> Result<Kept, ApiError> {
     let held = key.as_ref().map(|key| {
@@ -94,7 +115,7 @@ async fn keep(
         return Ok(Kept { receipt, is_replay: true });
     }
     ready(&app, &source)?;
-    Ok(Kept { receipt: intake.take(payload, key).await?, is_replay: false })
+    Ok(Kept { receipt: intake.take_all(payloads, key).await?, is_replay: false })
 }
 
 impl IntoResponse for Kept {
@@ -108,22 +129,30 @@ impl IntoResponse for Kept {
     }
 }
 
-/// The source a post is for.
-fn target(app: &App, name: Option<&str>) -> Result<(SourceId, HttpIntake), ApiError> {
-    let intakes = &app.parts.intakes;
-    let known = || names(intakes.keys().map(String::as_str));
-    let found = match (name, intakes.len()) {
-        (Some(name), _) => intakes.get_key_value(name).ok_or_else(|| {
-            ApiError::not_found(format!("no source `{name}` takes posts; those that do are: {}", known()))
+/// The source a post is for, among those of this kind.
+pub(super) fn target(
+    app: &App,
+    name: Option<&str>,
+    sender: HttpSender,
+) -> Result<(SourceId, HttpIntake), ApiError> {
+    let (what, kind) = match sender {
+        HttpSender::Any => ("posts", "http"),
+        HttpSender::Firehose => ("batches of Firehose", "firehose"),
+    };
+    let mut fitting = app.parts.intakes.iter().filter(|(_, intake)| intake.config().sender == sender);
+    let known = || names(fitting.clone().map(|(known, _)| known.as_str()));
+    let found = match (name, fitting.clone().count()) {
+        (Some(name), _) => fitting.clone().find(|(known, _)| *known == name).ok_or_else(|| {
+            ApiError::not_found(format!("no source `{name}` takes {what}; those that do are: {}", known()))
         })?,
-        (None, 1) => intakes.iter().next().expect("there is one"),
+        (None, 1) => fitting.next().expect("there is one"),
         (None, 0) => {
-            let error = "no source takes posts; configure one with `kind = \"http\"`";
+            let error = format!("no source takes {what}; configure one with `kind = \"{kind}\"`");
             return Err(ApiError::not_found(error));
         }
         (None, _) => {
             let error =
-                format!("parameter `source` is missing; the sources that take posts are: {}", known());
+                format!("parameter `source` is missing; the sources that take {what} are: {}", known());
             return Err(ApiError::bad_request(error));
         }
     };

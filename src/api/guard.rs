@@ -27,7 +27,8 @@ pub(super) async fn authorize(
     }
 }
 
-fn shows(headers: &HeaderMap, token: &str) -> bool {
+/// Whether a request shows this bearer token.
+pub(super) fn shows(headers: &HeaderMap, token: &str) -> bool {
     let shown = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
     let Some((scheme, shown)) = shown.split_at_checked(b"Bearer ".len()) else { return false };
     scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(shown.ct_eq(token.as_bytes()))

@@ -5,12 +5,16 @@
 //! `{"error": ...}` that names the parameter, its value and what is allowed. Routes and OpenAPI are one
 //! list. Reading never disturbs a run loop: it sees the store and a copy of the status.
 //!
-//! Not here: TLS, users and roles, CORS; a proxy in front does these. Nothing is changed but by posts.
+//! Posts of events look after who sends them by themselves (`senders.rs`), since a source may have a token of its
+//! own, take what pages send, or be fed by Firehose.
+//!
+//! Not here: TLS, users and roles; a proxy in front does these. Nothing is changed but by posts.
 
 mod body;
 mod calendar;
 mod error;
 mod events;
+mod firehose;
 mod guard;
 mod health;
 mod incidents;
@@ -21,6 +25,8 @@ mod openapi;
 mod page;
 mod params;
 mod preview;
+mod pixel;
+mod senders;
 mod slices;
 mod state;
 #[cfg(test)]
@@ -50,10 +56,19 @@ pub fn router(state: ApiState, limits: ApiLimits) -> Router {
     let (open, mut document) = open_routes().split_for_parts();
     let (guarded, more) = guarded_routes().split_for_parts();
     document.merge(more);
+    let (firehose, more) = firehose_routes().split_for_parts();
+    document.merge(more);
+    let (events, more) = OpenApiRouter::new().routes(routes!(events::post, pixel::get)).split_for_parts();
+    document.merge(more);
+    // The layer must lie around the answer to methods that no route has, since browsers ask with one.
+    let events =
+        events.method_not_allowed_fallback(error::unknown_method).layer(senders::cors(state.intakes.clone()));
     openapi::complete(&mut document, state.token.is_some());
     let app = Arc::new(App::new(state, limits, openapi::text(&document)));
     let guarded = guarded.fallback(error::unknown_route).layer(from_fn_with_state(token, guard::authorize));
-    open.merge(guarded)
+    open.merge(firehose)
+        .merge(events)
+        .merge(guarded)
         .method_not_allowed_fallback(error::unknown_method)
         .layer(DefaultBodyLimit::max(limits.body_bytes_max))
         .layer(from_fn_with_state(limits, guard::limit_time))
@@ -70,12 +85,19 @@ fn open_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::live))
 }
 
+/// Where Firehose delivers.
+fn firehose_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(firehose::post))
+        .routes(routes!(firehose::post_to))
+        .layer(DefaultBodyLimit::max(firehose::BODY_BYTES_MAX))
+}
+
 /// What needs the token, if one is configured.
 fn guarded_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
-        .routes(routes!(events::post))
         .routes(routes!(monitors::status))
         .routes(routes!(monitors::list))
         .routes(routes!(monitors::one))

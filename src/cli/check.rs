@@ -102,7 +102,16 @@ async fn check_online(config: Config) -> usize {
 }
 
 async fn check_source(config: SourceConfig) -> Result<String, String> {
-    let SourceKind::File(files) = config.kind else { return Ok("nothing to connect to".to_owned()) };
+    let files = match config.kind {
+        SourceKind::File(files) => files,
+        #[cfg(feature = "s3")]
+        SourceKind::S3(bucket) => {
+            use crate::pipeline::{Clock as _, SystemClock};
+            let found = crate::sources::S3Source::check(&bucket, SystemClock.now_millis()).await;
+            return found.map_err(|error| error.to_string());
+        }
+        _ => return Ok("nothing to connect to".to_owned()),
+    };
     let mut decoder = config.decoder;
     let mut source = FileSource::new(files, &Checkpoint::default()).map_err(|error| error.to_string())?;
     let batch = source.next_batch().await.map_err(|error| error.to_string())?;

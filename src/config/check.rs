@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tidewatch_datasets::shop::{FaultPlan, ShopConfig};
 
 use super::{
-    Config, Environment, Problem, ServerConfig, SourceConfig, SourceKind, StoreConfig, kafka, kinesis,
-    monitor, notifier, schema,
+    Config, Environment, Problem, ServerConfig, SourceConfig, SourceKind, StoreConfig, http, kafka, kinesis,
+    monitor, notifier, s3, schema,
     units::size_bytes,
     written::{WrittenConfig, WrittenMonitor, WrittenServer, WrittenSource, WrittenStore},
 };
@@ -58,8 +58,15 @@ pub(super) fn check(written: &WrittenConfig, environment: &Environment) -> Resul
                 });
             monitors.extend(checked);
         }
-        if let Some(checked) = problems.take(self::source(name, source, fields, monitors, environment)) {
+        if let Some(mut checked) = problems.take(self::source(name, source, fields, monitors, environment)) {
+            s3::wait_for_objects(&mut checked, &written.monitors);
             sources.push(checked);
+        }
+    }
+    let is_reachable = server.as_ref().is_some_and(|server| !server.listen.ip().is_loopback());
+    for source in &sources {
+        if let SourceKind::Http(config) = &source.kind {
+            problems.take(http::check_access(source.id.as_str(), config, is_reachable));
         }
     }
     match (server, store) {
@@ -152,9 +159,19 @@ fn source(
             };
             (SourceKind::File(config), format, limit, dead_letter)
         }
-        WrittenSource::Http { queue, record_bytes_max, dead_letter } => {
-            let limit = record_bytes(&at("record_bytes_max"), record_bytes_max.as_deref().or(Some("16MiB")))?;
-            (SourceKind::Http { queue: queue.unwrap_or(1_000).max(1) }, Format::Json, limit, dead_letter)
+        WrittenSource::Http(written) => {
+            let config = http::check_http(name, written, environment)?;
+            let limit = config.body_bytes_max;
+            (SourceKind::Http(config), Format::Json, limit, &written.dead_letter)
+        }
+        WrittenSource::Firehose(written) => {
+            let format = self::format(name, written.format.as_deref(), written.columns.as_deref())?;
+            if format.has_header() {
+                return Err(Problem::new(at("columns"), "required: a batch has no header row"));
+            }
+            let config = http::check_firehose(name, written, environment)?;
+            let limit = config.body_bytes_max;
+            (SourceKind::Http(config), format, limit, &written.dead_letter)
         }
         WrittenSource::Kafka(written) => {
             let (format, registry) = match schema::format(name, written, environment)? {
@@ -183,6 +200,15 @@ fn source(
             };
             let config = kinesis::check(name, written, reading, environment)?;
             (SourceKind::Kinesis(Box::new(config)), format, limit, &written.dead_letter)
+        }
+        WrittenSource::S3(written) => {
+            let format = match written.format.as_deref() {
+                Some("parquet") => None,
+                format => Some(self::format(name, format, written.columns.as_deref())?),
+            };
+            let limit = record_bytes(&at("record_bytes_max"), written.record_bytes_max.as_deref())?;
+            let config = s3::check(name, written, format.clone(), limit, &fields, &monitors, environment)?;
+            (SourceKind::S3(Box::new(config)), format.unwrap_or(Format::Json), limit, &written.dead_letter)
         }
         WrittenSource::Simulated { seed, start, days, rate, faults_per_week } => {
             let start: Timestamp = start.parse().map_err(|_| {

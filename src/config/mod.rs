@@ -7,6 +7,7 @@
 mod calendar;
 mod check;
 mod detector;
+mod http;
 mod kafka;
 mod kinesis;
 mod measure;
@@ -14,6 +15,7 @@ mod monitor;
 mod notifier;
 mod propose;
 mod rules;
+mod s3;
 mod sasl;
 mod schema;
 mod secrets;
@@ -27,7 +29,9 @@ use tidewatch_datasets::shop::ShopConfig;
 use crate::{
     pipeline::MonitorSpec,
     record::{Decoder, Format, SourceId},
-    sources::{FileSourceConfig, KafkaSourceConfig, KinesisSourceConfig},
+    sources::{
+        FileSourceConfig, HttpSender, HttpSourceConfig, KafkaSourceConfig, KinesisSourceConfig, S3SourceConfig,
+    },
     store::Durability,
 };
 
@@ -95,15 +99,14 @@ pub struct SourceConfig {
 pub enum SourceKind {
     /// Files or standard input.
     File(FileSourceConfig),
-    /// Events posted to us; at most so many posts wait.
-    Http {
-        /// Posts that may wait.
-        queue: usize,
-    },
+    /// Events posted to us, by programs, pages or Firehose.
+    Http(HttpSourceConfig),
     /// Kafka topics.
     Kafka(Box<KafkaSourceConfig>),
     /// A Kinesis stream.
     Kinesis(Box<KinesisSourceConfig>),
+    /// Objects of a bucket.
+    S3(Box<S3SourceConfig>),
     /// The seeded shop.
     Simulated(ShopConfig),
 }
@@ -113,9 +116,13 @@ impl SourceKind {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::File(_) => "file",
-            Self::Http { .. } => "http",
+            Self::Http(config) => match config.sender {
+                HttpSender::Any => "http",
+                HttpSender::Firehose => "firehose",
+            },
             Self::Kafka(_) => "kafka",
             Self::Kinesis(_) => "kinesis",
+            Self::S3(_) => "s3",
             Self::Simulated(_) => "simulated",
         }
     }

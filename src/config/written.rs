@@ -48,13 +48,11 @@ pub(super) enum WrittenSource {
         record_bytes_max: Option<String>,
         dead_letter: Option<String>,
     },
-    Http {
-        queue: Option<usize>,
-        record_bytes_max: Option<String>,
-        dead_letter: Option<String>,
-    },
+    Http(super::http::WrittenHttp),
+    Firehose(super::http::WrittenFirehose),
     Kafka(Box<super::kafka::WrittenKafka>),
     Kinesis(Box<super::kinesis::WrittenKinesis>),
+    S3(Box<super::s3::WrittenS3>),
     Simulated {
         seed: Option<u64>,
         /// First instant, RFC 3339.

@@ -26,6 +26,8 @@ pub struct Commit {
     pub journal: Vec<RecordBatch>,
     /// Answers to senders, by the record's id.
     pub receipts: Vec<(Arc<str>, Receipt)>,
+    /// Earlier answers of the source are kept this long.
+    pub receipts_kept_millis: i64,
     /// Closes by idleness or the clock since the last full commit, in order.
     pub inputs: Vec<RecordedInput>,
     /// The state of all monitors of the source, or `None` for a light commit.

@@ -9,6 +9,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use bytes::Bytes;
+
 use super::{
     Commit, Monitor, MonitorStatus, RecordedInput, RecordedInputKind, SourceState, Totals,
     intake::{IntakeJob, MonitorIntake},
@@ -28,11 +30,21 @@ pub struct EngineLimits {
     pub rejects_kept: usize,
     /// Keep refused records whole, so that they can be passed on.
     pub records_kept: bool,
+    /// How long the store keeps the ids of records and what became of them.
+    pub receipts_kept_millis: i64,
 }
+
+/// A sender that repeats a record later than this is counted again.
+const RECEIPTS_KEPT_MILLIS: i64 = 24 * 3_600_000;
 
 impl Default for EngineLimits {
     fn default() -> Self {
-        Self { threads: 1, rejects_kept: 100, records_kept: false }
+        Self {
+            threads: 1,
+            rejects_kept: 100,
+            records_kept: false,
+            receipts_kept_millis: RECEIPTS_KEPT_MILLIS,
+        }
     }
 }
 
@@ -42,8 +54,8 @@ pub struct Engine {
     source: SourceId,
     limits: EngineLimits,
     decoder: Decoder,
-    /// Decoders of partitions with a header of their own.
-    decoders: BTreeMap<PartitionId, Decoder>,
+    /// Decoders of partitions with a header of their own, with the header they last had.
+    decoders: BTreeMap<PartitionId, (Bytes, Decoder)>,
     monitors: Vec<Monitor>,
     /// Everything ingested, stored or not.
     checkpoint: Checkpoint,
@@ -250,6 +262,7 @@ impl Engine {
             delta: pending.delta,
             journal: if full { Vec::new() } else { pending.journal },
             receipts: pending.receipt_ids,
+            receipts_kept_millis: self.limits.receipts_kept_millis,
             inputs,
             monitors,
             at_millis: now_millis,
@@ -268,6 +281,7 @@ impl Engine {
             delta: self.pending.delta,
             journal: Vec::new(),
             receipts: Vec::new(),
+            receipts_kept_millis: self.limits.receipts_kept_millis,
             inputs: self.pending.inputs,
             monitors: Some(self.monitors.iter_mut().map(|monitor| monitor.take_commit(now_millis)).collect()),
             at_millis: now_millis,
@@ -320,13 +334,17 @@ impl Engine {
             return self.job_with(batch, decoder);
         }
         if let Some(Header::Row(header)) = &batch.header {
-            let decoder = self.decoders.entry(batch.partition.clone()).or_insert_with(|| {
-                let mut decoder = self.decoder.clone();
-                // A column that the file lacks reads as missing in every row; `check --online` names it.
-                drop(decoder.set_header(header));
-                decoder
-            });
-            let decoder = decoder.clone();
+            let known = self.decoders.get(&batch.partition).filter(|(known, _)| known == header);
+            let decoder = known.map_or_else(
+                || {
+                    let mut decoder = self.decoder.clone();
+                    // A column that the file lacks reads as missing in every row; `check --online` names it.
+                    drop(decoder.set_header(header));
+                    decoder
+                },
+                |(_, decoder)| decoder.clone(),
+            );
+            self.decoders.insert(batch.partition.clone(), (header.clone(), decoder.clone()));
             return self.job_with(batch, decoder);
         }
         let decoder = self.decoder.clone();
@@ -345,7 +363,7 @@ impl Engine {
             })
             .collect();
         IntakeJob {
-            wants_receipts: self.journaled,
+            wants_receipts: self.journaled || batch.records.iter().any(|record| record.id.is_some()),
             rejects_kept: self.limits.rejects_kept,
             records_kept: self.limits.records_kept,
             receipts: Vec::new(),
@@ -370,8 +388,8 @@ impl Engine {
         self.pending
             .receipt_ids
             .extend(ids.filter_map(|(record, receipt)| Some((record.id.clone()?, receipt.clone()))));
-        self.pending.receipts.extend(receipts);
         if self.journaled {
+            self.pending.receipts.extend(receipts);
             self.pending.journal.push(batch);
         }
     }

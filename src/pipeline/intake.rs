@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::{MonitorSpec, Totals};
 use crate::{
-    record::{Decoder, Field, Inputs, Receipt, RecordBatch, Reject, RejectReason, RejectSample},
+    record::{
+        Decoder, Field, Inputs, REJECTS_NAMED, Receipt, RecordBatch, Reject, RejectReason, RejectSample,
+    },
     window::{Intake, Outcome},
 };
 
 /// Bytes of a refused record that are kept.
 const PAYLOAD_KEPT_BYTES: usize = 64 * 1024;
-/// Refused rows that a receipt names.
-const REJECTS_NAMED: usize = 20;
 
 /// One monitor's part of a job: its windows of this partition, and what happened.
 #[derive(Debug)]

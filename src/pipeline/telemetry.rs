@@ -190,8 +190,8 @@ impl Telemetry {
             ),
             source_trouble: counter(
                 "tidewatch_source_trouble_total",
-                "lost: records deleted before they were read; tombstone: records without a value; reconnect: \
-                 connections lost; commit_failed: positions the broker did not note; throttled: calls put off; \
+                "lost: records deleted before they were read; tombstone: records without a value; unreadable: \
+                 objects not read to their end; refused: posts that were too many; reconnect: connections lost; commit_failed: positions the broker did not note; throttled: calls put off; \
                  damaged_pack: packed records with a wrong checksum; polled_instead: fan-out refused.",
                 &["source", "kind"],
             ),
@@ -217,6 +217,8 @@ impl Telemetry {
         let named = [
             ("lost", figures.lost),
             ("tombstone", figures.tombstones),
+            ("unreadable", figures.unreadable),
+            ("refused", figures.refused),
             ("reconnect", figures.reconnects),
             ("commit_failed", figures.acknowledge_failures),
         ];

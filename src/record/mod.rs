@@ -17,6 +17,8 @@ mod json;
 mod mapping;
 #[cfg(feature = "schemas")]
 mod protobuf;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod reject;
 mod rows;
 mod schema;
@@ -32,6 +34,8 @@ pub use filter::{Condition, Predicate, Scalar};
 pub use inflate::inflate;
 pub use json::{Field, FieldPaths};
 pub use mapping::{Event, Input, InputKind, Inputs, Mapping, MappingError, MeasureInput, NO_VALUE};
+#[cfg(feature = "parquet")]
+pub use parquet::{ParquetError, ParquetRows};
 pub use reject::{Reject, RejectReason, RejectSample};
 pub use rows::{RowSplit, RowSplitter};
 pub use schema::{Encoding, Schema, SchemaError, SchemaOf, SchemaText, Schemas};
@@ -76,6 +80,9 @@ impl Record {
     }
 }
 
+/// Refused rows that a receipt names.
+pub const REJECTS_NAMED: usize = 20;
+
 /// What became of one record's events; the answer to a sender that waits for one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -100,6 +107,23 @@ pub enum Header {
     Row(Bytes),
     /// The schemas that the records name.
     Schemas(Arc<Schemas>),
+}
+
+impl Receipt {
+    /// The receipt of several records that came together; a refused row is then named by its record.
+    pub fn of_all(receipts: impl Iterator<Item = Receipt>) -> Self {
+        let mut all = Self::default();
+        for (index, receipt) in receipts.enumerate() {
+            all.events += receipt.events;
+            all.counted += receipt.counted;
+            all.rejected += receipt.rejected;
+            all.late += receipt.late;
+            all.over_limit += receipt.over_limit;
+            let room = REJECTS_NAMED.saturating_sub(all.rejects.len());
+            all.rejects.extend(receipt.rejects.into_iter().take(room).map(|(_, detail)| (index, detail)));
+        }
+        all
+    }
 }
 
 /// A run of consecutive records of one partition, with the positions it covers.

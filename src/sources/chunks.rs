@@ -73,6 +73,12 @@ impl RowReader {
         Self::new(Input::Thread(receiver), split, row_bytes_max)
     }
 
+    /// Reads bytes that are decompressed already.
+    #[cfg(feature = "s3")]
+    pub(super) fn over(input: Box<dyn Read + Send>, split: RowSplit, row_bytes_max: usize) -> Self {
+        Self::new(Input::Reader(input), split, row_bytes_max)
+    }
+
     fn new(input: Input, split: RowSplit, row_bytes_max: usize) -> Self {
         Self { input, split, row_bytes_max, rest: Vec::new(), skipping: false, position: 0, ended: false }
     }

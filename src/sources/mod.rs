@@ -9,15 +9,19 @@ mod file;
 mod http;
 mod kafka;
 mod kinesis;
+mod s3;
 mod simulated;
 
 pub use chunks::open_file;
 pub use file::{FileSource, FileSourceConfig};
-pub use http::{HttpIntake, HttpIntakeError, HttpSource};
+pub use http::{HttpIntake, HttpIntakeError, HttpSender, HttpSource, HttpSourceConfig};
 #[cfg(feature = "kafka")]
 pub use kafka::{KafkaLetters, KafkaSource};
 pub use kafka::{KafkaLogin, KafkaRegistry, KafkaSourceConfig, KafkaStart, KafkaTopics};
 #[cfg(feature = "kinesis")]
 pub use kinesis::KinesisSource;
 pub use kinesis::{KinesisReading, KinesisRole, KinesisSourceConfig, KinesisStart};
+#[cfg(feature = "s3")]
+pub use s3::S3Source;
+pub use s3::{PathTemplate, S3Format, S3Keys, S3SourceConfig, S3Start};
 pub use simulated::{SimulatedSource, SimulatedSourceConfig};

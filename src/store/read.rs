@@ -159,6 +159,20 @@ impl Outbox for SqliteStore {
 }
 
 impl SqliteStore {
+    /// The ids of records that are kept for a source, and when each was stored.
+    pub fn receipt_ids(&self, source: &SourceId) -> Result<Vec<(String, i64)>, StoreError> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT id, at_millis FROM receipts WHERE source = ?1")
+                .and_then(|mut statement| {
+                    let rows =
+                        statement.query_map([source.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                    rows.collect()
+                })
+                .map_err(failed)
+        })
+    }
+
     fn settle(&self, sql: &str, parameters: &[&dyn ToSql]) -> Result<(), StoreError> {
         self.write(|connection| connection.execute(sql, parameters).map(|_| ()).map_err(failed))
     }

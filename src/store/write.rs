@@ -13,9 +13,6 @@ use crate::{
     record::{Checkpoint, Header, PartitionId, Position, Record, RecordBatch, SourceId},
 };
 
-/// Receipts are kept this long: a sender that repeats a record later is counted again.
-const RECEIPTS_KEPT_MILLIS: i64 = 24 * 3_600_000;
-
 /// The records of a journal row, with the header row they share.
 #[derive(Serialize, Deserialize)]
 struct JournalRecords {
@@ -140,8 +137,8 @@ fn write_journal(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Re
     if commit.monitors.is_some() {
         transaction.prepare_cached("DELETE FROM journal WHERE source = ?1")?.execute([source])?;
         transaction
-            .prepare_cached("DELETE FROM receipts WHERE at_millis < ?1")?
-            .execute([commit.at_millis - RECEIPTS_KEPT_MILLIS])?;
+            .prepare_cached("DELETE FROM receipts WHERE source = ?1 AND at_millis < ?2")?
+            .execute(params![source, commit.at_millis - commit.receipts_kept_millis])?;
     }
     for batch in &commit.journal {
         let record = |record: &Record| (record.id.as_deref().map(str::to_owned), record.payload.to_vec());
@@ -289,6 +286,7 @@ mod tests {
             delta,
             journal: vec![batch],
             receipts: Vec::new(),
+            receipts_kept_millis: 0,
             inputs: Vec::new(),
             monitors: None,
             at_millis: 7,

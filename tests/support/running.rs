@@ -11,6 +11,7 @@ use std::{
 /// A process whose configuration is `config.toml` in its folder; what it logs goes to `log.txt` there.
 pub(crate) struct Running {
     folder: PathBuf,
+    variables: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -18,7 +19,13 @@ impl Running {
     /// A process that does not run yet.
     pub(crate) fn configured(folder: &Path, config: &str) -> Self {
         std::fs::write(folder.join("config.toml"), config).expect("a temporary file");
-        Self { folder: folder.to_owned(), child: None }
+        Self { folder: folder.to_owned(), variables: Vec::new(), child: None }
+    }
+
+    /// Also with this variable in its environment.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// Any command, started in this folder.
@@ -27,7 +34,7 @@ impl Running {
         let log = log.expect("a temporary file");
         let errors = log.try_clone().expect("an open file");
         let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn().expect("it starts");
-        Self { folder: folder.to_owned(), child: Some(child) }
+        Self { folder: folder.to_owned(), variables: Vec::new(), child: Some(child) }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -49,6 +56,7 @@ impl Running {
             .args(["run", "--config"])
             .arg(self.folder.join("config.toml"))
             .args(options)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
             .stderr(log.expect("a temporary file"))
             .spawn()

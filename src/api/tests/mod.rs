@@ -1,7 +1,9 @@
 //! The routes over real parts: a store in memory, a run loop with its engine, an HTTP source.
 
 mod events;
+mod firehose;
 mod guards;
+mod pages;
 mod reads;
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
@@ -28,7 +30,7 @@ use crate::{
     record::{
         Checkpoint, Decoder, FieldPaths, Format, InputKind, Mapping, MeasureInput, SourceId, TimestampFormat,
     },
-    sources::HttpSource,
+    sources::{HttpSource, HttpSourceConfig},
     store::SqliteStore,
     window::{AggregateKind, Measure, MeasureKind, WindowGrid, WindowSpec, WindowWidth},
 };
@@ -77,9 +79,21 @@ impl Bench {
 
     /// With nobody reading the posts yet; at most `queue` wait.
     fn stopped(queue: usize) -> Self {
+        Self::stopped_with(HttpSourceConfig { queue, ..HttpSourceConfig::default() })
+    }
+
+    /// With its run loop under way, and a source that takes what `config` says.
+    async fn running_with(config: HttpSourceConfig) -> Self {
+        let mut bench = Self::stopped_with(config);
+        bench.start();
+        bench.until(|bench| !bench.board.sources().is_empty()).await;
+        bench
+    }
+
+    fn stopped_with(config: HttpSourceConfig) -> Self {
         let clock = Arc::new(ManualClock::at(START + 60 * 24 * HOUR));
         let store = Arc::new(SqliteStore::in_memory().unwrap());
-        let (source, intake) = HttpSource::new(&Checkpoint::default(), queue, clock.clone());
+        let (source, intake) = HttpSource::new(&Checkpoint::default(), config, clock.clone());
         let (board, telemetry) = (StatusBoard::default(), Arc::new(Telemetry::new()));
         let (source_id, stop) = (SourceId::new("clicks"), CancellationToken::new());
         let (decoder, spec) = shop();
