@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     pipeline::{Clock, SourceError, SourceState},
-    record::{Record, RecordBatch},
+    record::{Header, Record, RecordBatch},
 };
 
 /// Rows of one batch.
@@ -293,7 +293,7 @@ impl Reader {
             records,
             from_exclusive,
             to_inclusive,
-            header,
+            header: header.map(Header::Row),
             received_millis: None,
             lag_millis: None,
             ends_partition: false,
