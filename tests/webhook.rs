@@ -235,6 +235,8 @@ impl Post {
             frames: vec![],
             models: vec![],
             incidents: vec![],
+            milestones: vec![],
+            instructed: vec![],
             alerts,
             retain_from_millis: None,
         };

@@ -7,6 +7,7 @@ mod alert;
 mod book;
 mod explain;
 mod incident;
+mod life;
 mod merge;
 mod rules;
 mod view;
@@ -17,6 +18,7 @@ pub use alert::{Alert, AlertKind, AlertRule, MEASURED_LOG10_RATE, NominalRate, T
 pub use book::{IncidentBook, Updates};
 pub use explain::Explanation;
 pub use incident::{Impact, Incident, IncidentKind, IncidentState, MEMBERS_KEPT, Member};
+pub use life::{Lives, Milestone, MilestoneKind, Mute};
 pub use merge::{Anomaly, AnomalyTracker, MINOR_RECORDED_FROM, PAGE_RECORDED_FROM, SeverityTrack};
 pub use rules::{
     Conditions, DIGEST_ENTRIES_MAX, DURATION_WINDOWS_MAX, DigestEntry, DigestEvery, MinDuration, Pacing,

@@ -64,6 +64,8 @@ pub enum RuleEvent {
     Closed,
     /// The source cannot be read.
     NoData,
+    /// Somebody takes care of it.
+    Acknowledged,
 }
 
 /// Times of the week in the monitor's zone.

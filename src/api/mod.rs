@@ -5,25 +5,33 @@
 //! `{"error": ...}` that names the parameter, its value and what is allowed. Routes and OpenAPI are one
 //! list. Reading never disturbs a run loop: it sees the store and a copy of the status.
 //!
-//! Not here: TLS, users and roles, CORS; a proxy in front does these. Nothing is changed but by posts.
+//! What people ask of a monitor is carried out by its run loop and answered after the commit, as posts are.
+//!
+//! Not here: TLS, users and roles, CORS; a proxy in front does these. Nothing is changed but by POST and DELETE.
 
 mod body;
 mod calendar;
+mod care;
+mod entered;
 mod error;
 mod events;
+mod feedback;
 mod guard;
 mod health;
 mod incidents;
+mod json;
 mod keys;
 mod monitors;
 mod observations;
 mod openapi;
 mod page;
 mod params;
+mod past;
 mod slices;
 mod state;
 #[cfg(test)]
 mod tests;
+mod why;
 pub mod wire;
 
 use std::{io, sync::Arc, time::Duration};
@@ -83,6 +91,20 @@ fn guarded_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(observations::list))
         .routes(routes!(incidents::list))
         .routes(routes!(incidents::one))
+        .routes(routes!(care::acknowledge))
+        .routes(routes!(care::assign))
+        .routes(routes!(care::mute))
+        .routes(routes!(care::note))
+        .routes(routes!(feedback::give))
+        .routes(routes!(feedback::preview))
+        .routes(routes!(feedback::give_range))
+        .routes(routes!(feedback::preview_range))
+        .routes(routes!(feedback::missed))
+        .routes(routes!(feedback::list))
+        .routes(routes!(feedback::undo))
+        .routes(routes!(entered::add))
+        .routes(routes!(entered::remove))
+        .routes(routes!(why::explain))
         .routes(routes!(openapi::document))
 }
 

@@ -5,8 +5,11 @@ mod backtest;
 mod calendar;
 mod calibrate;
 mod check;
+mod client;
 mod demo;
+mod explain;
 mod export;
+mod incidents;
 mod judge;
 mod notify;
 mod open;
@@ -62,6 +65,10 @@ enum Command {
     Notify(notify::NotifyArguments),
     /// List alerts and send them again
     Alerts(alerts::AlertsArguments),
+    /// Read incidents of a running service, take care of them, say what they were
+    Incidents(incidents::IncidentsArguments),
+    /// Ask a running service why a window was or was not flagged
+    Explain(explain::ExplainArguments),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -95,6 +102,8 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Simulate(arguments) => simulate::simulate(&arguments),
         Command::Notify(arguments) => notify::notify(arguments).await,
         Command::Alerts(arguments) => alerts::alerts(arguments),
+        Command::Incidents(arguments) => incidents::incidents(arguments).await,
+        Command::Explain(arguments) => explain::explain(arguments).await,
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "tidewatch", &mut text);

@@ -114,8 +114,13 @@ pub(super) fn teams(alert: &AlertWire) -> Value {
 /// An event of PagerDuty's Events API v2.
 pub(super) fn pagerduty(alert: &AlertWire, routing_key: &str) -> Value {
     let dedup_key = dedup_key(alert);
-    if alert.kind == AlertKind::Closed {
-        return json!({"routing_key": routing_key, "event_action": "resolve", "dedup_key": dedup_key});
+    let action = match alert.kind {
+        AlertKind::Closed => "resolve",
+        AlertKind::Acknowledged => "acknowledge",
+        _ => "trigger",
+    };
+    if action != "trigger" {
+        return json!({"routing_key": routing_key, "event_action": action, "dedup_key": dedup_key});
     }
     let links: Vec<Value> = alert.link.iter().map(|link| json!({"href": link, "text": "Incident"})).collect();
     json!({
@@ -150,6 +155,9 @@ pub(super) fn opsgenie(alert: &AlertWire) -> (String, Value) {
     if alert.kind == AlertKind::Closed {
         let body = json!({"source": "Tidewatch", "note": cut(&alert.title(), OPSGENIE_DESCRIPTION_CHARS)});
         return (format!("/{alias}/close?identifierType=alias"), body);
+    }
+    if alert.kind == AlertKind::Acknowledged {
+        return (format!("/{alias}/acknowledge?identifierType=alias"), json!({"source": "Tidewatch"}));
     }
     let priority = match alert.urgency() {
         "critical" => "P1",

@@ -82,6 +82,7 @@ impl AlertWire {
                 format!("Escalated to severity {:.0}: {}", incident.severity.peak, incident.summary)
             }
             AlertKind::Closed => format!("Over: {}", incident.summary),
+            AlertKind::Acknowledged => format!("Acknowledged: {}", incident.summary),
         }
     }
 

@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        pipeline::{FrameBlob, Judging, Models, models::shard_frames},
+        pipeline::{FrameBlob, Judging, Ledger, Models, models::shard_frames},
         window::{Frame, SliceRow},
     };
 
@@ -147,7 +147,7 @@ mod tests {
     }
 
     fn judge(models: &mut Models, window: i64) -> Vec<Option<Reading>> {
-        models.judge(&frame(window), &|_| at(window * WIDTH), 1)
+        models.judge(&frame(window), &|_| at(window * WIDTH), &Ledger::default(), 1)
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
             readings = judge(&mut live, window);
             if window < restart {
                 blobs.extend(shard_frames(&frame(window), &readings, 2, 4));
-                snapshots.extend(live.due_snapshots());
+                snapshots.extend(live.due_snapshots(&Ledger::default()));
             }
         }
         assert_eq!(readings.len(), 3 * 4);
@@ -170,10 +170,12 @@ mod tests {
 
         let latest = [snapshots.pop().unwrap()];
         for snapshots in [&latest[..], &[]] {
-            let mut restored = Models::new(measures(), relations(), 0).with_snapshots(3, snapshots).unwrap();
+            let empty = Models::new(measures(), relations(), 0);
+            let ledger = Ledger::default();
+            let mut restored = empty.with_snapshots(3, snapshots, &ledger).unwrap();
             for blob in &blobs {
                 let seen = |_: usize, millis: i64| at(millis / 1_000);
-                restored.fold(blob, &seen).unwrap();
+                restored.fold(blob, &seen, &ledger, &mut |_, _| {}).unwrap();
             }
             let mut again = Vec::new();
             for window in restart..WINDOWS {
@@ -182,7 +184,8 @@ mod tests {
             assert_eq!(again, readings);
         }
         let other = vec![relations().remove(0)];
-        let passed_over = Models::new(measures(), other, 0).with_snapshots(3, &latest).unwrap();
+        let passed_over =
+            Models::new(measures(), other, 0).with_snapshots(3, &latest, &Ledger::default()).unwrap();
         assert_eq!(passed_over.needed_from(), i64::MIN, "another setting rebuilds");
     }
 }
