@@ -14,7 +14,7 @@ use crate::{
     config::{Config, SourceConfig, SourceKind},
     notifiers::Charts,
     pipeline::{
-        Clock, Courier, DeadLetters, DeliveryPolicy, Engine, EngineLimits, History, IncidentWatcher,
+        Clock, Courier, DeadLetters, DeliveryPolicy, Desk, Engine, EngineLimits, History, IncidentWatcher,
         Notifier, Outbox, RestoreError, RunError, RunPolicy, Runner, Source, SourceError, StatusBoard, Store,
         StoreError, Telemetry, restore,
     },
@@ -139,15 +139,20 @@ impl Service {
         let judged = |monitor: &MonitorInfo| (monitor.name.clone(), monitor.facts.measures.len());
         let history = Arc::clone(&shared.store) as Arc<dyn History>;
         let charts = Charts { history, judged: monitors.iter().map(judged).collect() };
+        let specs = config.sources.iter().flat_map(|source| &source.monitors);
+        let specs = specs.map(|spec| (spec.facts.monitor.clone(), Arc::clone(spec))).collect();
         let address = config.server.listen;
         let listener =
             TcpListener::bind(address).await.map_err(|error| ServiceError::Listen { address, error })?;
         let address = listener.local_addr().map_err(ServiceError::Serve)?;
         let mut runners = JoinSet::new();
-        let mut intakes = BTreeMap::new();
+        let (mut intakes, mut desks) = (BTreeMap::new(), BTreeMap::new());
         for source in config.sources {
             let name = source.id.as_str().to_owned();
-            let (runner, intake) = runner(source, &shared, policy, threads, watcher()).await?;
+            let (mut runner, intake) = runner(source, &shared, policy, threads, watcher()).await?;
+            let (desk, inbox) = Desk::new(Arc::clone(&shared.store) as Arc<dyn History>);
+            runner.inbox = Some(inbox);
+            desks.insert(name.clone(), desk);
             intakes.extend(intake.map(|intake| (name, intake)));
             runners.spawn(runner.run(shared.stop.clone()));
         }
@@ -165,6 +170,8 @@ impl Service {
             telemetry: shared.telemetry,
             clock: shared.clock,
             monitors,
+            specs,
+            desks,
             intakes,
             token: config.server.token.map(|token| token.expose().to_owned()),
         };
@@ -271,6 +278,7 @@ async fn runner(
         board: shared.board.clone(),
         alerts_stored: Arc::clone(&shared.alerts_stored),
         watcher,
+        inbox: None,
         policy,
     };
     Ok((runner, intake))

@@ -37,6 +37,39 @@ pub enum Feedback {
     },
     /// What came lately is the new normal: accepted now and not after half a day of alarm.
     NewNormal,
+    /// There was something and nobody was told: thresholds of this side, page and minor, fall by one step.
+    Missed {
+        /// The side it was on.
+        side: Side,
+    },
+}
+
+/// An alarm in numbers, for one that is neither running nor the last of its series, or of another series.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// Above or below.
+    pub side: Side,
+    /// The logarithm of what came to what was expected at its height, without its sign.
+    pub height: f64,
+    /// From its first to its last observation.
+    pub length: u32,
+}
+
+/// Feedback with what it is about and how long it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    /// What somebody says.
+    pub feedback: Feedback,
+    /// The alarm it is about; `None` is the running or the last one of the series.
+    pub about: Option<Alarm>,
+    /// On the clock of [`Observation::civil_seconds`]: alarms from then on are silenced no more.
+    pub expires: Option<i64>,
+}
+
+impl From<Feedback> for Said {
+    fn from(feedback: Feedback) -> Self {
+        Self { feedback, about: None, expires: None }
+    }
 }
 
 /// A row of the log that a model is folded over.

@@ -20,7 +20,7 @@ pub use change::{Against, Change, ChangeConfig};
 pub use config::{ConfigError, DetectorConfig, SeasonalConfig, ValueKind};
 pub use detector::{Detector, LearnPolicy, Scored, Train, TrainError};
 pub use explain::{Comparison, Explanation, HeldBack};
-pub use feedback::{Crossing, Entry, Feedback, preview, rebuild};
+pub use feedback::{Alarm, Crossing, Entry, Feedback, Said, preview, rebuild};
 pub use flatline::{Flatline, FlatlineConfig};
 pub use forest::{Forest, ForestConfig};
 pub use joint::{

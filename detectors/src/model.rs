@@ -8,12 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use crate::change::Change;
 use crate::detector::{Detector, LearnPolicy, Scored};
 use crate::explain::Explanation;
-use crate::feedback::Feedback;
+use crate::feedback::{Alarm, Feedback, Said};
 use crate::flatline::Flatline;
 use crate::forest::Forest;
 use crate::novelty::Novelty;
 use crate::observation::Observation;
-use crate::score::Score;
+use crate::score::{Score, Side};
 use crate::seasonal::Seasonal;
 use crate::threshold::Threshold;
 
@@ -80,8 +80,13 @@ impl Model {
     /// Returns whether it changed anything: false where there was no such event, and on every detector but the
     /// seasonal one, whose alarms follow from rules or from what the series has shown.
     pub fn apply(&mut self, feedback: &Feedback) -> bool {
+        self.hear(&Said::from(*feedback))
+    }
+
+    /// As [`Model::apply`], about an alarm in numbers if `said` has one, and until it expires.
+    pub fn hear(&mut self, said: &Said) -> bool {
         match self {
-            Self::Seasonal(seasonal) => seasonal.hear(*feedback),
+            Self::Seasonal(seasonal) => seasonal.hear(said),
             _ => false,
         }
     }
@@ -92,6 +97,15 @@ impl Model {
     pub fn start_like(&self) -> Option<Self> {
         match self {
             Self::Seasonal(seasonal) => Some(Self::Seasonal(Box::new(seasonal.start_like()?))),
+            _ => None,
+        }
+    }
+
+    /// The running or the last alarm of a side in numbers; `None` where there was none, and on every detector but
+    /// the seasonal one.
+    pub fn last_alarm(&self, side: Side) -> Option<Alarm> {
+        match self {
+            Self::Seasonal(seasonal) => seasonal.last_alarm(side),
             _ => None,
         }
     }

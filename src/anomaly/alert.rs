@@ -224,7 +224,7 @@ impl Lasting {
 }
 
 /// A rise of the peak by more than this since the last alert is told again.
-const ESCALATION_STEP: f64 = 5.0;
+pub(super) const ESCALATION_STEP: f64 = 5.0;
 
 /// The moment at which rules are asked.
 #[derive(Clone, Copy, Debug)]
@@ -246,6 +246,9 @@ pub(super) fn tell(
     moment: Moment<'_>,
     updates: &mut Updates,
 ) {
+    if incident.is_muted(moment.at_millis) && !incident.is_closed() {
+        return;
+    }
     for (index, rule) in moment.facts.rules.iter().enumerate() {
         let Some(kind) = wanted(incident, index, rule, moment) else { continue };
         let pace = paces.entry(index).or_default();
@@ -369,6 +372,28 @@ fn speak(
             digest: Vec::new(),
         });
     }
+}
+
+/// Tells every notifier that was told of `incident` that somebody takes care of it, once.
+pub(super) fn acknowledged(incident: &Incident, facts: &MonitorFacts, at_millis: i64) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    for (index, rule) in facts.rules.iter().enumerate().filter(|(index, _)| incident.told.contains_key(index))
+    {
+        let wants = |events: &Vec<RuleEvent>| events.contains(&RuleEvent::Acknowledged);
+        if rule.pacing.digest.is_some() || !rule.conditions.events.as_ref().is_none_or(wants) {
+            continue;
+        }
+        alerts.extend(rule.to.iter().map(|notifier| Alert {
+            id: format!("{}:{index}:acknowledged:{notifier}", incident.id),
+            notifier: notifier.clone(),
+            kind: AlertKind::Acknowledged,
+            at_millis,
+            incident: incident.clone(),
+            held_back: 0,
+            digest: Vec::new(),
+        }));
+    }
+    alerts
 }
 
 fn event_of(incident: &Incident, kind: AlertKind) -> RuleEvent {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alert, Anomaly, Incident, IncidentKind, MonitorFacts, SeverityTrack, WindowView,
+    Alert, Anomaly, Incident, IncidentKind, MonitorFacts, Mute, SeverityTrack, WindowView,
     alert::{self, Moment},
     pace::{HeldBack, Pace},
     words,
@@ -51,6 +51,19 @@ impl IncidentBook {
     /// The open incidents.
     pub fn open(&self) -> impl Iterator<Item = &Incident> {
         self.open.values().map(|open| &open.incident)
+    }
+
+    /// Sets or ends the quiet about an open incident; `None` when it is not open.
+    pub fn mute(&mut self, id: &str, mute: Option<Mute>) -> Option<Incident> {
+        let open = self.open.values_mut().find(|open| open.incident.id == id)?;
+        open.incident.mute = mute;
+        Some(open.incident.clone())
+    }
+
+    /// The alerts that say that somebody takes care of an open incident.
+    pub fn acknowledge(&self, facts: &MonitorFacts, id: &str, at_millis: i64) -> Vec<Alert> {
+        let open = self.open().find(|incident| incident.id == id);
+        open.map(|incident| alert::acknowledged(incident, facts, at_millis)).unwrap_or_default()
     }
 
     /// Takes the anomalies that a window changed and closed.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tidewatch_detectors::Side;
 
 use super::{
-    Anomaly, MonitorFacts, SeverityTrack, WindowView,
+    Anomaly, MonitorFacts, Mute, SeverityTrack, WindowView,
     alert::{Lasting, Told},
     explain, words,
 };
@@ -102,6 +102,9 @@ pub struct Incident {
     pub members: Vec<Member>,
     /// How many series took part.
     pub num_members: usize,
+    /// The quiet that somebody asked for.
+    #[serde(default)]
+    pub mute: Option<Mute>,
     pub(super) told: BTreeMap<usize, Told>,
     #[serde(default)]
     pub(super) lasting: BTreeMap<usize, Lasting>,
@@ -116,12 +119,16 @@ impl Incident {
         self.members.iter().all(|member| member.anomaly.num_windows <= 1)
     }
 
+    /// Whether somebody asked for quiet about it, at this time.
+    pub fn is_muted(&self, at_millis: i64) -> bool {
+        self.mute.is_some_and(|mute| mute.holds(at_millis, self.severity.peak))
+    }
+
     /// Whether any rule has told of it.
     pub fn is_told(&self) -> bool {
         !self.told.is_empty()
     }
 
-    /// True when over.
     /// True when over.
     pub fn is_closed(&self) -> bool {
         self.state == IncidentState::Closed
@@ -152,6 +159,7 @@ impl Incident {
             summary: String::new(),
             members: Vec::new(),
             num_members: 0,
+            mute: None,
             told: BTreeMap::new(),
             lasting: BTreeMap::new(),
         }

@@ -7,6 +7,7 @@ mod alert;
 mod book;
 mod explain;
 mod incident;
+mod life;
 mod merge;
 mod pace;
 mod rules;
@@ -18,6 +19,7 @@ pub use alert::{Alert, AlertKind, AlertRule, MEASURED_LOG10_RATE, NominalRate, T
 pub use book::{IncidentBook, Updates};
 pub use explain::Explanation;
 pub use incident::{Impact, Incident, IncidentKind, IncidentState, MEMBERS_KEPT, Member};
+pub use life::{Lives, Milestone, MilestoneKind, Mute};
 pub use merge::{Anomaly, AnomalyTracker, MINOR_RECORDED_FROM, PAGE_RECORDED_FROM, SeverityTrack};
 pub use pace::{DIGEST_ENTRIES_MAX, DigestEntry, DigestEvery, HeldBack, Pacing};
 pub use rules::{Conditions, DURATION_WINDOWS_MAX, MinDuration, RuleEvent, Schedule};

@@ -6,8 +6,8 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{error::ApiError, monitors::Name, params::Params, state::App, wire::ErrorWire};
-use crate::calendar::SpecialTimeWire;
+use super::{error::ApiError, monitors::Name, params::Params, past::entered, state::App, wire::ErrorWire};
+use crate::{calendar::SpecialTimeWire, pipeline::Ledger};
 
 /// How far is listed when `to` is left out.
 const DEFAULT_SPAN_MILLIS: i64 = 90 * 86_400_000;
@@ -52,6 +52,11 @@ pub(super) async fn list(
         return Err(ApiError::bad_request("parameter `to` must be 0 to 800 days after `from`"));
     }
     let listed = monitor.calendar.between(&monitor.default_zone, from / 1000, to / 1000);
-    let times = listed.iter().map(|listed| SpecialTimeWire::of(listed, &monitor.dimensions)).collect();
+    let mut times: Vec<SpecialTimeWire> =
+        listed.iter().map(|listed| SpecialTimeWire::of(listed, &monitor.dimensions)).collect();
+    let ledger = Ledger::of(&app.parts.history.instructed(&name).await?);
+    let span = (from.div_euclid(1000), to.div_euclid(1000));
+    times.extend(entered(&ledger, &monitor.dimensions, span, None));
+    times.sort_by(|one, other| one.from.cmp(&other.from));
     Ok(Json(CalendarWire { times }))
 }

@@ -14,7 +14,7 @@ use tokio::task::JoinError;
 
 use super::wire::ErrorWire;
 use crate::{
-    pipeline::{BlobError, StoreError},
+    pipeline::{BlobError, DeskError, Refused, RestoreError, StoreError},
     sources::HttpIntakeError,
 };
 
@@ -119,6 +119,26 @@ impl From<StoreError> for ApiError {
                 Self::unavailable(why)
             }
             StoreError::Conflict(_) | StoreError::Unusable(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<DeskError> for ApiError {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::Refused(Refused::NothingToUndo(_)) => Self::not_found(error.to_string()),
+            DeskError::Refused(_) => Self::bad_request(error.to_string()),
+            DeskError::Behind => Self::behind(error.to_string()),
+            DeskError::Stopping => Self::unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<RestoreError> for ApiError {
+    fn from(error: RestoreError) -> Self {
+        match error {
+            RestoreError::Store(error) => error.into(),
+            RestoreError::Damaged { .. } | RestoreError::Reshaped { .. } => Self::internal(&error),
         }
     }
 }

@@ -6,31 +6,38 @@
 //! list. Reading never disturbs a run loop: it sees the store and a copy of the status.
 //!
 //! Posts of events look after who sends them by themselves (`senders.rs`), since a source may have a token of its
-//! own, take what pages send, or be fed by Firehose.
+//! own, take what pages send, or be fed by Firehose. What people ask of a monitor is carried out by its run loop and
+//! answered after the commit, as posts are.
 //!
-//! Not here: TLS, users and roles; a proxy in front does these. Nothing is changed but by posts.
+//! Not here: TLS, users and roles; a proxy in front does these. Nothing is changed but by POST and DELETE.
 
 mod body;
 mod calendar;
+mod care;
+mod entered;
 mod error;
 mod events;
+mod feedback;
 mod firehose;
 mod guard;
 mod health;
 mod incidents;
+mod json;
 mod keys;
 mod monitors;
 mod observations;
 mod openapi;
 mod page;
 mod params;
-mod preview;
+mod past;
 mod pixel;
+mod preview;
 mod senders;
 mod slices;
 mod state;
 #[cfg(test)]
 mod tests;
+mod why;
 pub mod wire;
 
 use std::{io, sync::Arc, time::Duration};
@@ -107,6 +114,20 @@ fn guarded_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(observations::list))
         .routes(routes!(incidents::list))
         .routes(routes!(incidents::one))
+        .routes(routes!(care::acknowledge))
+        .routes(routes!(care::assign))
+        .routes(routes!(care::mute))
+        .routes(routes!(care::note))
+        .routes(routes!(feedback::give))
+        .routes(routes!(feedback::preview))
+        .routes(routes!(feedback::give_range))
+        .routes(routes!(feedback::preview_range))
+        .routes(routes!(feedback::missed))
+        .routes(routes!(feedback::list))
+        .routes(routes!(feedback::undo))
+        .routes(routes!(entered::add))
+        .routes(routes!(entered::remove))
+        .routes(routes!(why::explain))
         .routes(routes!(openapi::document))
 }
 

@@ -2,19 +2,22 @@
 //!
 //! Values are as first closed. The open windows are not here, nor what retention has deleted.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State};
+use jiff::Timestamp;
 
 use super::{
     error::ApiError,
     monitors::Name,
     params::Params,
+    past::entered,
     state::{App, MonitorInfo, names},
     wire::{ErrorWire, ObservationWire, ObservationsWire},
 };
 use crate::{
-    pipeline::{HistoryRange, SHARD_SLICES, ShardFrame},
+    calendar::SpecialTimeWire,
+    pipeline::{HistoryRange, Ledger, SHARD_SLICES, ShardFrame},
     window::SliceKey,
 };
 
@@ -56,6 +59,7 @@ pub(super) async fn list(
     let monitor = app.monitor(&name)?;
     let wanted = Wanted::read(monitor, params)?;
     let observations = wanted.observations(&app, monitor).await?;
+    let events = wanted.events(&app, monitor, &observations).await?;
     Ok(Json(ObservationsWire {
         monitor: name,
         measure: monitor.measures[wanted.measure].name.clone(),
@@ -63,6 +67,7 @@ pub(super) async fn list(
         interval_seconds: monitor.interval_seconds,
         zone: monitor.zone.clone(),
         observations,
+        events,
     }))
 }
 
@@ -117,6 +122,27 @@ impl Wanted {
         Ok(self.cut(found))
     }
 
+    /// The special times of the slice within what was found.
+    async fn events(
+        &self,
+        app: &App,
+        monitor: &MonitorInfo,
+        found: &[ObservationWire],
+    ) -> Result<Vec<SpecialTimeWire>, ApiError> {
+        let second = |observation: &ObservationWire| {
+            observation.time.parse::<Timestamp>().map_or(0, Timestamp::as_second)
+        };
+        let (Some(first), Some(last)) = (found.first(), found.last()) else { return Ok(Vec::new()) };
+        let span = (second(first), second(last) + monitor.interval_seconds);
+        let listed = monitor.calendar.between(&monitor.default_zone, span.0, span.1);
+        let here = listed.iter().filter(|listed| listed.entry.scope.holds(&self.slice));
+        let mut events: Vec<SpecialTimeWire> =
+            here.map(|listed| SpecialTimeWire::of(listed, &monitor.dimensions)).collect();
+        let ledger = Ledger::of(&app.parts.history.instructed(&monitor.name).await?);
+        events.extend(entered(&ledger, &monitor.dimensions, span, Some(&self.slice)));
+        Ok(events)
+    }
+
     /// Starts of the windows to look through; `None` when none has closed.
     fn range(&self, app: &App, monitor: &MonitorInfo) -> Option<(i64, i64)> {
         let to_millis = self.to_millis.unwrap_or(i64::MAX);
@@ -141,7 +167,8 @@ impl Wanted {
     }
 }
 
-fn measure(monitor: &MonitorInfo, name: Option<String>) -> Result<usize, ApiError> {
+/// The number of a measure.
+pub(super) fn measure(monitor: &MonitorInfo, name: Option<String>) -> Result<usize, ApiError> {
     let known = || names(monitor.measures.iter().map(|measure| measure.name.as_str()));
     let Some(name) = name else {
         let error =
@@ -157,8 +184,16 @@ fn measure(monitor: &MonitorInfo, name: Option<String>) -> Result<usize, ApiErro
     })
 }
 
-fn slice(monitor: &MonitorInfo, params: &mut Params) -> Result<SliceKey, ApiError> {
-    let mut values = params.starting("slice.")?;
+/// The slice that parameters such as `slice.country=DE` name.
+pub(super) fn slice(monitor: &MonitorInfo, params: &mut Params) -> Result<SliceKey, ApiError> {
+    slice_of(monitor, params.starting("slice.")?)
+}
+
+/// The slice with these values; dimensions left out are rolled up.
+pub(super) fn slice_of(
+    monitor: &MonitorInfo,
+    mut values: BTreeMap<String, String>,
+) -> Result<SliceKey, ApiError> {
     let key = monitor.dimensions.iter().map(|dimension| values.remove(dimension).map(String::into_boxed_str));
     let key = SliceKey(key.collect());
     let Some((unknown, _)) = values.first_key_value() else { return Ok(key) };
@@ -169,7 +204,8 @@ fn slice(monitor: &MonitorInfo, params: &mut Params) -> Result<SliceKey, ApiErro
     )))
 }
 
-fn not_kept(monitor: &MonitorInfo, slice: &SliceKey) -> ApiError {
+/// There is no such slice.
+pub(super) fn not_kept(monitor: &MonitorInfo, slice: &SliceKey) -> ApiError {
     let (name, slice) = (&monitor.name, slice.describe(&monitor.dimensions));
     ApiError::not_found(format!(
         "monitor `{name}` keeps no series of the slice `{slice}`; /api/v1/monitors/{name}/series lists \

@@ -13,7 +13,7 @@ use super::{
     state::{App, names},
     wire::{ErrorWire, IncidentWire, rfc3339},
 };
-use crate::pipeline::{Preview, PreviewError, PreviewedAlert, preview};
+use crate::pipeline::{RulesPreview, PreviewError, PreviewedAlert, preview};
 
 /// How far back is looked when `since` is left out.
 const DEFAULT_SPAN_MILLIS: i64 = 7 * 86_400_000;
@@ -84,8 +84,8 @@ impl From<&PreviewedAlert> for PreviewedWire {
     }
 }
 
-impl From<Preview> for PreviewWire {
-    fn from(preview: Preview) -> Self {
+impl From<RulesPreview> for PreviewWire {
+    fn from(preview: RulesPreview) -> Self {
         let held = preview.held_back;
         Self {
             from: preview.from_millis.map(rfc3339),

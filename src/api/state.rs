@@ -13,7 +13,7 @@ use super::{
 use crate::{
     anomaly::MonitorFacts,
     calendar::Calendar,
-    pipeline::{Clock, History, MonitorSpec, SourceState, StatusBoard, Telemetry},
+    pipeline::{Clock, Desk, History, MonitorSpec, SourceState, StatusBoard, Telemetry},
     record::SourceId,
     sources::HttpIntake,
     window::MeasureKind,
@@ -31,6 +31,10 @@ pub struct ApiState {
     pub clock: Arc<dyn Clock>,
     /// The monitors as configured.
     pub monitors: Vec<MonitorInfo>,
+    /// The monitors by name, to judge their past again.
+    pub specs: BTreeMap<String, Arc<MonitorSpec>>,
+    /// Where each source takes instructions for its monitors.
+    pub desks: BTreeMap<String, Desk>,
     /// The sources that take posts, by name.
     pub intakes: BTreeMap<String, HttpIntake>,
     /// What a client must show as a bearer token; `None` lets everyone in.

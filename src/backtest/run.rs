@@ -128,6 +128,7 @@ impl HistoryRun {
             board,
             alerts_stored: Arc::new(Notify::new()),
             watcher: None,
+            inbox: None,
             policy: RunPolicy::default(),
         };
         Ok(runner.run(CancellationToken::new()).await?)

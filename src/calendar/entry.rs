@@ -53,6 +53,8 @@ pub enum Origin {
     Imported,
     /// The configuration.
     Configured,
+    /// Somebody entered it while the service ran.
+    Entered,
 }
 
 impl Origin {
@@ -63,6 +65,7 @@ impl Origin {
             Self::Public => "public",
             Self::Imported => "imported",
             Self::Configured => "configured",
+            Self::Entered => "entered",
         }
     }
 }

@@ -14,7 +14,7 @@ pub struct SpecialTimeWire {
     pub name: String,
     /// `holiday`, `promotion`, `deploy` or `outage`.
     pub kind: &'static str,
-    /// `retail`, `public`, `imported` or `configured`.
+    /// `retail`, `public`, `imported`, `configured` or `entered`.
     pub origin: &'static str,
     /// First moment. RFC 3339 in UTC, or without an offset: then it is the wall clock of each slice.
     pub from: String,
@@ -27,6 +27,9 @@ pub struct SpecialTimeWire {
     pub uplift: Option<f64>,
     /// The occasion: the same each time it comes back.
     pub class: String,
+    /// The number that takes back what was entered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
 }
 
 impl SpecialTimeWire {
@@ -49,6 +52,7 @@ impl SpecialTimeWire {
             scope: entry.scope.to_map(dimensions),
             uplift: entry.uplift,
             class: format!("{:016x}", entry.class),
+            number: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{Exit, open, output};
 use crate::{
     anomaly::rfc3339,
     config::Config,
-    pipeline::{MonitorSpec, Preview, preview},
+    pipeline::{MonitorSpec, RulesPreview, preview},
     store::SqliteStore,
 };
 
@@ -33,7 +33,7 @@ enum AlertsCommand {
         state: Option<String>,
     },
     /// Say what alert rules would have told over the stored history; nothing is sent
-    Preview {
+    RulesPreview {
         /// The configuration; its rules may differ from those that run
         #[arg(long)]
         config: PathBuf,
@@ -67,7 +67,7 @@ pub(super) async fn alerts(arguments: AlertsArguments) -> anyhow::Result<()> {
             }
             Ok(())
         }
-        AlertsCommand::Preview { config, monitor, rule, since } => {
+        AlertsCommand::RulesPreview { config, monitor, rule, since } => {
             let store = store(&config)?;
             let since_millis = since.map_or(i64::MIN, Timestamp::as_millisecond);
             for spec in asked(open::config(&config)?, monitor.as_deref(), rule.as_deref())? {
@@ -124,7 +124,7 @@ fn asked(config: Config, monitor: Option<&str>, rule: Option<&str>) -> anyhow::R
     Ok(specs)
 }
 
-fn show(monitor: &str, preview: &Preview) {
+fn show(monitor: &str, preview: &RulesPreview) {
     for previewed in &preview.alerts {
         let alert = &previewed.alert;
         let incident = &alert.incident;

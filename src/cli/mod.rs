@@ -5,9 +5,12 @@ mod backtest;
 mod calendar;
 mod calibrate;
 mod check;
+mod client;
 mod compare;
 mod demo;
+mod explain;
 mod export;
+mod incidents;
 mod inspect;
 mod judge;
 mod notify;
@@ -74,6 +77,10 @@ enum Command {
     Notify(notify::NotifyArguments),
     /// List alerts, send them again, preview what rules would tell
     Alerts(alerts::AlertsArguments),
+    /// Read incidents of a running service, take care of them, say what they were
+    Incidents(incidents::IncidentsArguments),
+    /// Ask a running service why a window was or was not flagged
+    Explain(explain::ExplainArguments),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -111,6 +118,8 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Simulate(arguments) => simulate::simulate(&arguments).await,
         Command::Notify(arguments) => notify::notify(arguments).await,
         Command::Alerts(arguments) => alerts::alerts(arguments).await,
+        Command::Incidents(arguments) => incidents::incidents(arguments).await,
+        Command::Explain(arguments) => explain::explain(arguments).await,
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "tidewatch", &mut text);

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Instructed, Instruction};
 use crate::{
-    anomaly::{Alert, Incident},
+    anomaly::{Alert, Incident, Milestone},
     record::{Checkpoint, CheckpointDelta, Receipt, RecordBatch, SourceId},
     window::SliceKey,
 };
@@ -51,6 +52,10 @@ pub struct MonitorCommit {
     pub models: Vec<ModelBlob>,
     /// Incidents that changed, as they stand.
     pub incidents: Vec<Incident>,
+    /// What incidents came to.
+    pub milestones: Vec<Milestone>,
+    /// Instructions carried out.
+    pub instructed: Vec<Instructed>,
     /// Alerts for the outbox.
     pub alerts: Vec<Alert>,
     /// Windows that start before this may be deleted.
@@ -90,8 +95,8 @@ pub struct ModelBlob {
     pub bytes: Vec<u8>,
 }
 
-/// An input that is not a record: what the wall clock did. A replay repeats it at the same place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// An input that is not a record: what the wall clock or a person did. A replay repeats it at the same place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecordedInput {
     /// The monitor it concerns.
     pub monitor: String,
@@ -101,8 +106,8 @@ pub struct RecordedInput {
     pub kind: RecordedInputKind,
 }
 
-/// What the wall clock, or the finding of a new partition, did to a monitor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What the wall clock, a person, or the finding of a new partition, did to a monitor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordedInputKind {
     /// A partition was left out for its silence.
@@ -121,6 +126,11 @@ pub enum RecordedInputKind {
         from_millis: i64,
         /// Until then.
         to_millis: i64,
+    },
+    /// Somebody told it something.
+    Instructed {
+        /// What.
+        instruction: Instruction,
     },
     /// Windows were closed by the clock.
     Clock {

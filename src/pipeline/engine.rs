@@ -12,7 +12,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Commit, Monitor, MonitorStatus, RecordedInput, RecordedInputKind, SourceState, Totals,
+    Commit, Instructed, Instruction, Monitor, MonitorStatus, RecordedInput, RecordedInputKind, Refused,
+    SourceState, Totals,
     intake::{IntakeJob, MonitorIntake},
     status,
 };
@@ -204,11 +205,33 @@ impl Engine {
             RecordedInputKind::Away { from_millis, to_millis } => {
                 monitor.windows.set_away(*from_millis, *to_millis);
             }
+            RecordedInputKind::Instructed { instruction } => {
+                // What was recorded had been carried out.
+                drop(monitor.instruct(instruction));
+            }
             RecordedInputKind::Clock { through_millis } => {
                 monitor.close_through(*through_millis, threads);
             }
         }
         self.close_ready();
+    }
+
+    /// Carries out what somebody asks of a monitor, between two windows. Where it changes the past of series, they
+    /// wait for [`super::relearn`].
+    pub fn instruct(&mut self, monitor: &str, instruction: &Instruction) -> Result<Instructed, Refused> {
+        let found = self.monitors.iter_mut().find(|known| known.spec.facts.monitor == monitor);
+        let row = found.ok_or_else(|| Refused::NoMonitor(monitor.to_owned()))?.instruct(instruction)?;
+        self.pending.inputs.push(RecordedInput {
+            monitor: monitor.to_owned(),
+            at: self.checkpoint.clone(),
+            kind: RecordedInputKind::Instructed { instruction: instruction.clone() },
+        });
+        Ok(row)
+    }
+
+    /// The monitors, to learn series anew.
+    pub(super) fn monitors_mut(&mut self) -> &mut [Monitor] {
+        &mut self.monitors
     }
 
     /// Windows closed since the last full commit, the most of any monitor.

@@ -1,7 +1,7 @@
 //! How closed windows are stored: one blob per window and shard of slices, columns side by side, compressed.
 
 use serde::{Deserialize, Serialize};
-use tidewatch_detectors::Score;
+use tidewatch_detectors::{Reason, Score};
 
 use crate::window::Cell;
 
@@ -35,6 +35,8 @@ pub struct StoredScore {
     pub severity: f32,
     /// Minor severity.
     pub minor: f32,
+    /// An alarm was held back because people expect its like.
+    pub expected_alarm: bool,
 }
 
 impl From<&Score> for StoredScore {
@@ -45,6 +47,7 @@ impl From<&Score> for StoredScore {
             upper: score.upper,
             severity: score.severity() as f32,
             minor: score.minor() as f32,
+            expected_alarm: score.reason == Reason::Expected,
         }
     }
 }
@@ -93,7 +96,14 @@ mod tests {
             cells: vec![Some(Cell { value: 0.1 + 0.2, weight: 3.0 }), None],
             scores: vec![
                 None,
-                Some(StoredScore { expected: 1.0, lower: 0.0, upper: 2.5, severity: 70.5, minor: 1.0 }),
+                Some(StoredScore {
+                    expected: 1.0,
+                    lower: 0.0,
+                    upper: 2.5,
+                    severity: 70.5,
+                    minor: 1.0,
+                    expected_alarm: false,
+                }),
             ],
         };
         assert_eq!(ShardFrame::decode(&frame.encode()).unwrap(), frame);

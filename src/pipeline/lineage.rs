@@ -1,9 +1,10 @@
 //! Which roll-ups a slice belongs to: from them its new series borrow their rhythm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidewatch_detectors::Model;
 
+use super::SeriesAt;
 use crate::window::SliceKey;
 
 /// The slices of a monitor and the roll-ups of each.
@@ -31,6 +32,25 @@ impl Lineage {
         keys.filter_map(|key| self.numbers.get(&key).copied())
     }
 
+    /// These series and, of the same measures, all that they may have borrowed from, directly or through others.
+    pub(super) fn with_roll_ups(
+        &self,
+        series: &BTreeSet<SeriesAt>,
+        slices: &[SliceKey],
+    ) -> BTreeSet<SeriesAt> {
+        let mut all = series.clone();
+        let mut open: Vec<SeriesAt> = series.iter().copied().collect();
+        while let Some(at) = open.pop() {
+            for parent in slices.get(at.slice).into_iter().flat_map(|slice| self.parents(slice)) {
+                let at = SeriesAt { slice: parent, ..at };
+                if all.insert(at) {
+                    open.push(at);
+                }
+            }
+        }
+        all
+    }
+
     /// The model that a new series of a slice starts from: that of the first roll-up that can lend.
     pub(super) fn prior<'a>(
         &self,
@@ -48,7 +68,7 @@ mod tests {
     use super::*;
     use crate::{
         anomaly::Reading,
-        pipeline::{FrameBlob, Judging, ModelBlob, Models, SHARD_SLICES, Seen, models::shard_frames},
+        pipeline::{FrameBlob, Judging, Ledger, ModelBlob, Models, SHARD_SLICES, Seen, models::shard_frames},
         window::{Cell, Frame, SliceRow},
     };
 
@@ -88,7 +108,7 @@ mod tests {
     fn judge(models: &mut Models, window: i64, threads: usize) -> Vec<Option<Reading>> {
         let frame = frame(window);
         let slices: Vec<SliceKey> = (0..frame.slices.len()).map(slice).collect();
-        models.judge(&frame, &slices, &|_| seen(frame.start_millis), threads)
+        models.judge(&frame, &slices, &|_| seen(frame.start_millis), &Ledger::default(), threads)
     }
 
     #[test]
@@ -115,9 +135,10 @@ mod tests {
                 if !is_whole && restart > BEGINS[1] {
                     continue; // The shard of what borrowed is always there.
                 }
-                let mut restored = models().with_snapshots(slices.len(), snapshots).unwrap();
+                let mut restored = models().with_snapshots(slices.len(), snapshots, &Ledger::default()).unwrap();
                 for window in blobs.chunk_by(|blob, next| blob.start_millis == next.start_millis) {
-                    restored.fold(window, &slices, &|_, millis| seen(millis)).unwrap();
+                    let seen = |_: usize, millis: i64| seen(millis);
+                    restored.fold(window, &slices, &seen, &Ledger::default(), &mut |_, _| {}).unwrap();
                 }
                 let mut again = Vec::new();
                 for window in restart..=last {

@@ -11,13 +11,17 @@
 //! The engine touches no network, disk, clock or environment; the [`Runner`] and the couriers carry out what it
 //! decides.
 
+mod carry_out;
 mod clock;
 mod commit;
 mod deliver;
+mod desk;
 mod engine;
 mod frames;
 mod guard;
+mod instruct;
 mod intake;
+mod ledger;
 mod letters;
 mod lineage;
 mod models;
@@ -25,9 +29,11 @@ mod monitor;
 mod ports;
 mod preview;
 mod realised;
+mod reconsider;
 mod relations;
 mod restore;
 mod run;
+mod series;
 mod spec;
 mod status;
 mod telemetry;
@@ -36,20 +42,28 @@ mod trouble;
 pub use clock::{AcceleratedClock, Clock, ManualClock, SystemClock};
 pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, RecordedInputKind, SlicesFrom};
 pub use deliver::{Courier, DeliveryPolicy};
+pub use desk::{Desk, DeskError, Inbox};
 pub use engine::{Engine, EngineLimits};
 pub use frames::{BlobError, SHARD_SLICES, ShardFrame, StoredScore};
 pub use guard::Guard;
-pub use models::{Judging, Models, Seen};
+pub use instruct::{
+    Ask, EnteredEvent, GivenFeedback, Instructed, Instruction, Label, MissedIncident, Reach, Refused, SaidTo,
+    SeriesAt, Target,
+};
+pub use ledger::{KnownEvent, Ledger};
+pub use models::Models;
 pub use monitor::{Monitor, Totals};
 pub use ports::{
-    DeadLetters, Fault, History, HistoryRange, IncidentQuery, LettersKept, Notifier, NotifyError, Outbox,
-    OutboxRow, Restored, RestoredMonitor, Retry, Source, SourceError, SourceFigures, SourceState, Store,
-    StoreError,
+    CareQuery, DeadLetters, Fault, History, HistoryRange, IncidentQuery, LettersKept, Notifier, NotifyError,
+    Outbox, OutboxRow, Restored, RestoredMonitor, Retry, Source, SourceError, SourceFigures, SourceState,
+    Store, StoreError,
 };
-pub use preview::{Preview, PreviewError, PreviewedAlert, preview};
+pub use preview::{PreviewError, PreviewedAlert, RulesPreview, preview};
+pub use reconsider::{Explained, Past, Preview, PreviewedIncident};
 pub use relations::RelationSpec;
-pub use restore::{RestoreError, restore};
+pub use restore::{RestoreError, relearn, restore};
 pub use run::{IncidentWatcher, RunError, RunPolicy, Runner};
+pub use series::{Judging, Seen, Why};
 pub use spec::{MonitorSpec, SliceZones};
-pub use status::{MonitorStatus, SourceStatus, StatusBoard};
+pub use status::{FeedbackFigures, MonitorStatus, SourceStatus, StatusBoard};
 pub use telemetry::Telemetry;

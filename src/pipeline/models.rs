@@ -3,14 +3,17 @@
 //! Models are a cache of history. Each shard is saved from time to time; a restart loads the snapshot and
 //! folds the frames after it, which gives the same models bit for bit.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
-use tidewatch_detectors::{DetectorConfig, JointModel, LearnPolicy, Model, Observation, Occasion};
+use tidewatch_detectors::{JointModel, Model, Said};
 
 use super::{
-    FrameBlob, Guard, ModelBlob, SHARD_SLICES, ShardFrame, StoredScore,
+    FrameBlob, Guard, Judging, Ledger, ModelBlob, SHARD_SLICES, Seen, SeriesAt, ShardFrame, StoredScore, Why,
     frames::{BlobError, pack, unpack},
     lineage::Lineage,
     relations::{RelationSpec, Relations},
+    series::SeriesState,
 };
 use crate::{
     anomaly::Reading,
@@ -26,54 +29,6 @@ const SNAPSHOT_NOW: u32 = u32::MAX;
 /// Below this many series one thread is faster than several.
 const PARALLEL_FROM_SERIES: usize = 4_096;
 
-/// How the series of one measure are judged.
-#[derive(Clone, Debug)]
-pub struct Judging {
-    /// The detector.
-    pub detector: DetectorConfig,
-    /// An observation resting on less than this is kept but not judged: too thin to mean anything.
-    pub min_weight: f64,
-    /// A series whose windows rest on less than this in the mean is learned but not judged: one event more
-    /// or less is its ordinary life, and the slices above it see what matters.
-    pub min_mean_weight: f64,
-    /// A ratio is judged where, at its mean so far, at least this would stand above the line: of thirty views
-    /// that make one order, two orders are no news.
-    pub min_numerator: f64,
-    /// Which deviations are too small, which values cannot be.
-    pub guard: Guard,
-}
-
-impl Judging {
-    /// Every observation is judged.
-    pub fn plain(detector: DetectorConfig) -> Self {
-        Self { detector, min_weight: 0.0, min_mean_weight: 0.0, min_numerator: 0.0, guard: Guard::default() }
-    }
-}
-
-/// What the models are told of a window of a slice besides its values.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Seen {
-    /// Seconds on the wall clock of the slice.
-    pub civil_seconds: i64,
-    /// The occasion of the calendar, if it is one.
-    pub occasion: Option<Occasion>,
-    /// Nothing may be learned: the shop is known to be broken.
-    pub hold: bool,
-}
-
-/// Half-life of the mean weight, in windows, and how many windows it takes before it is trusted.
-const WEIGHT_HALF_LIFE_WINDOWS: f64 = 500.0;
-
-/// What is kept of one series: its model, and how much its windows rest on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct SeriesState {
-    model: Option<Model>,
-    mean_weight: f64,
-    /// Mean of value x weight: a ratio's numerator.
-    mean_numerator: f64,
-    num_windows: u32,
-}
-
 /// All models of a monitor.
 #[derive(Debug)]
 pub struct Models {
@@ -87,12 +42,18 @@ pub struct Models {
     unsaved: Vec<u32>,
     /// Per shard: end of the last window learned.
     learned_through: Vec<i64>,
+    /// Per shard: number of the last instruction heard.
+    heard: Vec<u64>,
+    /// Only these series are kept; all if `None`.
+    only: Option<BTreeSet<SeriesAt>>,
 }
 
 /// A shard's models with the settings they were made under: other settings rebuild them from history.
 #[derive(Serialize, Deserialize)]
 struct SavedShard {
     settings: String,
+    /// The last instruction heard, and what was heard by then: another past rebuilds them too.
+    heard: (u64, u64),
     series: Vec<SeriesState>,
     relations: Vec<Option<JointModel>>,
 }
@@ -114,7 +75,17 @@ impl Models {
             relations: Relations::new(relations),
             unsaved: Vec::new(),
             learned_through: Vec::new(),
+            heard: Vec::new(),
+            only: None,
         }
+    }
+
+    /// The same for these series alone, without relations. The roll-ups that they may borrow from are learned too.
+    #[must_use]
+    pub(super) fn only(mut self, series: &BTreeSet<SeriesAt>, slices: &[SliceKey]) -> Self {
+        self.lineage.know(slices);
+        self.only = Some(self.lineage.with_roll_ups(series, slices));
+        self
     }
 
     /// Scores every observation of a closed window, then learns it. `slices` has the key of each of its rows,
@@ -125,6 +96,7 @@ impl Models {
         frame: &Frame,
         slices: &[SliceKey],
         seen: &(dyn Fn(usize) -> Seen + Sync),
+        ledger: &Ledger,
         threads: usize,
     ) -> Vec<Option<Reading>> {
         let width = self.measures.len();
@@ -133,6 +105,7 @@ impl Models {
         self.unsaved.iter_mut().for_each(|windows| *windows = windows.saturating_add(1));
         self.learned_through.clear();
         self.learned_through.resize(self.unsaved.len(), frame.end_millis);
+        self.heard.resize(self.unsaved.len(), ledger.next_number() - 1);
         self.lineage.know(slices);
         for (slice, row) in frame.slices.iter().enumerate() {
             self.borrow_for(slice, &row.cells, slices, i64::MAX);
@@ -145,6 +118,8 @@ impl Models {
             for (index, states) in series.chunks_mut(width).enumerate() {
                 let (row, seen) = (&frame.slices[first + index], seen(first + index));
                 for (measure, state) in states.iter_mut().enumerate() {
+                    let at = SeriesAt { slice: first + index, measure };
+                    let seen = seen.held_by(ledger, at, (frame.start_millis, frame.end_millis));
                     let reading = state.observe(&measures[measure], row.cells[measure], row.events, seen);
                     readings[index * width + measure] = reading;
                 }
@@ -218,7 +193,7 @@ impl Models {
 
     /// The shards whose snapshot is due. Their counters start again, as if the snapshots were stored: they
     /// are, or the process stops.
-    pub fn due_snapshots(&mut self) -> Vec<ModelBlob> {
+    pub fn due_snapshots(&mut self, ledger: &Ledger) -> Vec<ModelBlob> {
         let settings = self.settings();
         let mut blobs = Vec::new();
         for (shard, unsaved) in self.unsaved.iter_mut().enumerate() {
@@ -231,23 +206,31 @@ impl Models {
             let end = ((shard + 1) * width).min(self.series.len());
             let series = self.series[shard * width..end].to_vec();
             let relations = self.relations.shard(shard);
-            let bytes = pack(&SavedShard { settings: settings.clone(), series, relations });
+            let heard = (self.heard[shard], ledger.fingerprint(shard, self.heard[shard]));
+            let bytes = pack(&SavedShard { settings: settings.clone(), heard, series, relations });
             blobs.push(ModelBlob { shard, through_millis: self.learned_through[shard], bytes });
         }
         blobs
     }
 
-    /// The models of `num_slices` slices as far as snapshots hold them. Snapshots made under other settings
-    /// are passed over. The frames from [`Models::needed_from`] on must be folded in, in order of time.
-    pub fn with_snapshots(self, num_slices: usize, snapshots: &[ModelBlob]) -> Result<Self, BlobError> {
+    /// The models of `num_slices` slices as far as snapshots hold them. Snapshots made under other settings, or
+    /// that heard what was taken back since, are passed over. The frames from [`Models::needed_from`] on must be folded in, in order of time.
+    pub fn with_snapshots(
+        self,
+        num_slices: usize,
+        snapshots: &[ModelBlob],
+        ledger: &Ledger,
+    ) -> Result<Self, BlobError> {
         let mut models = self;
         models.relations.resize(num_slices);
         let width = models.measures.len();
         models.series.resize(num_slices * width, SeriesState::default());
         models.unsaved.resize(num_slices.div_ceil(SHARD_SLICES), SNAPSHOT_EVERY_WINDOWS);
         models.learned_through.resize(models.unsaved.len(), i64::MIN);
+        models.heard.resize(models.unsaved.len(), 0);
         for blob in snapshots {
-            let Some(saved) = models.usable(blob)? else { continue };
+            let Some(saved) = models.usable(blob, ledger)? else { continue };
+            models.heard[blob.shard] = saved.heard.0;
             let first = blob.shard * SHARD_SLICES * width;
             for (slot, state) in models.series[first..].iter_mut().zip(saved.series) {
                 *slot = state;
@@ -264,12 +247,19 @@ impl Models {
         self.learned_through.iter().copied().min().unwrap_or(i64::MIN)
     }
 
-    fn usable(&self, blob: &ModelBlob) -> Result<Option<SavedShard>, BlobError> {
+    /// Windows of a shard that end at or before this are learned.
+    pub(super) fn learned_through(&self, shard: usize) -> i64 {
+        self.learned_through.get(shard).copied().unwrap_or(i64::MIN)
+    }
+
+    fn usable(&self, blob: &ModelBlob, ledger: &Ledger) -> Result<Option<SavedShard>, BlobError> {
         let head: SavedHead = unpack("model snapshot", &blob.bytes)?;
         if head.settings != self.settings() {
             return Ok(None);
         }
-        unpack("model snapshot", &blob.bytes).map(Some)
+        let saved: SavedShard = unpack("model snapshot", &blob.bytes)?;
+        let (number, heard) = saved.heard;
+        Ok((heard == ledger.fingerprint(blob.shard, number)).then_some(saved))
     }
 
     /// Series that show their first value start from the rhythm of a roll-up, as it was before this window. Their
@@ -282,7 +272,8 @@ impl Models {
         for (measure, cell) in cells.iter().enumerate() {
             let index = slice * width + measure;
             let is_first = self.series.get(index).is_some_and(|state| state.model.is_none());
-            if !is_first || cell.is_none_or(|cell| cell.weight < self.measures[measure].min_weight) {
+            let is_meant = self.only.as_ref().is_none_or(|only| only.contains(&SeriesAt { slice, measure }));
+            if !is_first || !is_meant || cell.is_none_or(|cell| cell.weight < self.measures[measure].min_weight) {
                 continue;
             }
             let (series, learned) = (&self.series, &self.learned_through);
@@ -296,21 +287,27 @@ impl Models {
         }
     }
 
-    /// Learns a stored window, given by the blobs of all its shards, unless a shard's snapshot already has.
+    /// Learns a stored window, given by the blobs of all its shards, unless a shard's snapshot already has, after
+    /// what was heard before it. `read` is given what each series scored.
     pub fn fold(
         &mut self,
         window: &[FrameBlob],
         slices: &[SliceKey],
         seen: &dyn Fn(usize, i64) -> Seen,
+        ledger: &Ledger,
+        read: &mut dyn FnMut(SeriesAt, Option<Reading>),
     ) -> Result<(), BlobError> {
         let width = self.measures.len();
         self.lineage.know(slices);
         let mut frames = Vec::new();
-        for blob in window {
+        for blob in window.iter().filter(|blob| self.learns(blob.shard)) {
             let through = self.learned_through.get(blob.shard);
             if through.is_some_and(|through| blob.end_millis > *through) {
                 frames.push((blob, ShardFrame::decode(&blob.bytes)?));
             }
+        }
+        for (blob, _) in &frames {
+            self.hear_before(blob.shard, blob.end_millis, ledger);
         }
         for (blob, frame) in &frames {
             for (row, cells) in frame.cells.chunks(width).enumerate() {
@@ -318,28 +315,123 @@ impl Models {
             }
         }
         for (blob, frame) in &frames {
-            self.fold_shard(blob, frame, seen);
+            self.fold_shard(blob, frame, seen, ledger, read);
         }
         Ok(())
     }
 
-    fn fold_shard(&mut self, blob: &FrameBlob, frame: &ShardFrame, seen: &dyn Fn(usize, i64) -> Seen) {
-        self.learned_through[blob.shard] = blob.end_millis;
-        self.unsaved[blob.shard] = self.unsaved[blob.shard].saturating_add(1);
+    /// The shards of the series that alone are learned; `None` when all are.
+    pub(super) fn shards(&self) -> Option<BTreeSet<usize>> {
+        self.only.as_ref().map(|only| only.iter().map(|at| at.slice / SHARD_SLICES).collect())
+    }
+
+    fn learns(&self, shard: usize) -> bool {
+        self.only.as_ref().is_none_or(|only| only.iter().any(|at| at.slice / SHARD_SLICES == shard))
+    }
+
+    fn fold_shard(
+        &mut self,
+        blob: &FrameBlob,
+        frame: &ShardFrame,
+        seen: &dyn Fn(usize, i64) -> Seen,
+        ledger: &Ledger,
+        read: &mut dyn FnMut(SeriesAt, Option<Reading>),
+    ) {
+        let shard = blob.shard;
+        self.learned_through[shard] = blob.end_millis;
+        self.unsaved[shard] = self.unsaved[shard].saturating_add(1);
         let width = self.measures.len();
-        let first = blob.shard * SHARD_SLICES;
-        for (index, cell) in frame.cells.iter().enumerate() {
-            let (slice, measure) = (first + index / width, index % width);
-            let Some(state) = self.series.get_mut(slice * width + measure) else { continue };
+        let first = shard * SHARD_SLICES;
+        let in_frame = |index: usize| SeriesAt { slice: first + index / width, measure: index % width };
+        let chosen: Vec<usize> = match &self.only {
+            Some(only) => (0..frame.cells.len()).filter(|index| only.contains(&in_frame(*index))).collect(),
+            None => (0..frame.cells.len()).collect(),
+        };
+        for index in chosen {
+            let at = in_frame(index);
+            let Some(state) = self.series.get_mut(at.slice * width + at.measure) else { continue };
             let events = frame.events[index / width];
-            state.observe(&self.measures[measure], *cell, events, seen(slice, blob.start_millis));
+            let seen = seen(at.slice, blob.start_millis);
+            let seen = seen.held_by(ledger, at, (blob.start_millis, blob.end_millis));
+            read(at, state.observe(&self.measures[at.measure], frame.cells[index], events, seen));
         }
-        if !self.relations.specs().is_empty() {
+        if self.only.is_none() && !self.relations.specs().is_empty() {
             for (index, cells) in frame.cells.chunks(width).enumerate() {
                 let slice = first + index;
                 if slice * width < self.series.len() {
                     self.observe_relations(slice, cells, seen(slice, blob.start_millis));
                 }
+            }
+        }
+    }
+
+    /// Lets the models of a shard hear what was said before the window that ends at `end_millis`.
+    pub(super) fn hear_before(&mut self, shard: usize, end_millis: i64, ledger: &Ledger) {
+        let Some(through) = self.heard.get(shard).copied() else { return };
+        for heard in ledger.heard_after(through) {
+            if heard.after_millis >= end_millis {
+                break;
+            }
+            for (series, said) in heard.of_shard(shard) {
+                self.hear(series, said);
+            }
+            self.heard[shard] = heard.number;
+        }
+    }
+
+    /// Lets all models hear the rest of what was said.
+    pub fn catch_up(&mut self, ledger: &Ledger) {
+        for shard in 0..self.heard.len() {
+            self.hear_before(shard, i64::MAX, ledger);
+            self.heard[shard] = ledger.next_number() - 1;
+        }
+    }
+
+    /// Tells one model; whether it changed anything.
+    pub(super) fn hear(&mut self, at: SeriesAt, said: &Said) -> bool {
+        if self.only.as_ref().is_some_and(|only| !only.contains(&at)) {
+            return false;
+        }
+        let width = self.measures.len();
+        self.series.get_mut(at.slice * width + at.measure).is_some_and(|state| state.hear(said))
+    }
+
+    /// Starts the model of a series that has seen nothing yet.
+    pub(super) fn start(&mut self, at: SeriesAt) {
+        let judging = &self.measures[at.measure];
+        if let Some(state) = self.series.get_mut(at.slice * self.measures.len() + at.measure) {
+            state.model.get_or_insert_with(|| judging.detector.start());
+        }
+    }
+
+    /// All models have heard everything up to this instruction.
+    pub(super) fn note_heard(&mut self, number: u64) {
+        self.heard.fill(number);
+    }
+
+    /// How many series there are.
+    pub(super) fn num_series(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Why a window of a series is judged as it is, from the state before it.
+    pub(super) fn explain(&self, at: SeriesAt, cell: Cell, events: u64, seen: Seen) -> Why {
+        let fresh = SeriesState::default();
+        let state = self.series.get(at.slice * self.measures.len() + at.measure).unwrap_or(&fresh);
+        state.explain(&self.measures[at.measure], cell, events, seen)
+    }
+
+    /// Takes what `anew` has learned of these series in place of its own; their shards are saved next.
+    pub(super) fn take_over(&mut self, mut anew: Self, series: &BTreeSet<SeriesAt>) {
+        let width = self.measures.len();
+        for at in series {
+            let index = at.slice * width + at.measure;
+            let (Some(mine), Some(other)) = (self.series.get_mut(index), anew.series.get_mut(index)) else {
+                continue;
+            };
+            *mine = std::mem::take(other);
+            if let Some(unsaved) = self.unsaved.get_mut(at.slice / SHARD_SLICES) {
+                *unsaved = SNAPSHOT_NOW;
             }
         }
     }
@@ -351,44 +443,6 @@ impl Models {
         let (single, joint) = (Model::STATE_VERSION, JointModel::STATE_VERSION);
         let relations = self.relations.specs();
         format!("{single} {joint} {} {relations:?} {:x}", measures.join(" "), self.calendar)
-    }
-}
-
-impl SeriesState {
-    /// Score first, learn second; the same for live windows and for frames folded after a restart.
-    fn observe(&mut self, judging: &Judging, cell: Option<Cell>, events: u64, seen: Seen) -> Option<Reading> {
-        let thin = self.is_thin(judging, cell);
-        self.weigh(cell);
-        let cell = cell?;
-        let mut score = None;
-        if cell.weight >= judging.min_weight
-            && let Some(observation) = Observation::new(seen.civil_seconds, cell.value, events)
-        {
-            let model = self.model.get_or_insert_with(|| judging.detector.start());
-            let observation = observation.with_weight(cell.weight).unwrap_or(observation);
-            let observation =
-                seen.occasion.map_or(observation, |occasion| observation.with_occasion(occasion));
-            let policy = if seen.hold { LearnPolicy::Hold } else { LearnPolicy::Learn };
-            let raw = model.observe(&observation, policy).filter(|_| !thin);
-            score = raw.map(|raw| judging.guard.apply(cell.value, raw));
-        }
-        Some(Reading { actual: cell.value, score })
-    }
-
-    /// Whether what the series rests on, or this window, is too little to judge by.
-    fn is_thin(&self, judging: &Judging, cell: Option<Cell>) -> bool {
-        let Some(cell) = cell else { return true };
-        let mean_ratio = if self.mean_weight > 0.0 { self.mean_numerator / self.mean_weight } else { 0.0 };
-        self.mean_weight < judging.min_mean_weight
-            || judging.min_numerator > 0.0 && cell.weight * mean_ratio < judging.min_numerator
-    }
-
-    fn weigh(&mut self, cell: Option<Cell>) {
-        let (weight, numerator) = cell.map_or((0.0, 0.0), |cell| (cell.weight, cell.value * cell.weight));
-        self.num_windows = self.num_windows.saturating_add(1);
-        let rate = (1.0 / f64::from(self.num_windows)).max(1.0 - (-1.0 / WEIGHT_HALF_LIFE_WINDOWS).exp2());
-        self.mean_weight += rate * (weight - self.mean_weight);
-        self.mean_numerator += rate * (numerator - self.mean_numerator);
     }
 }
 

@@ -1,11 +1,14 @@
 //! One monitor: what it watches, and all its state between two batches.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FrameBlob, Models, MonitorCommit, RecordedInputKind, SlicesFrom,
+    FrameBlob, Instructed, Ledger, Models, MonitorCommit, RecordedInputKind, SeriesAt, SlicesFrom,
     frames::{BlobError, pack, unpack},
     models::shard_frames,
     realised::Realised,
@@ -13,7 +16,9 @@ use super::{
     trouble::{Finding, IntakeWatch},
 };
 use crate::{
-    anomaly::{Alert, AnomalyTracker, HeldBack, Incident, IncidentBook, Updates, WindowView},
+    anomaly::{
+        Alert, AnomalyTracker, HeldBack, Incident, IncidentBook, Lives, Milestone, Updates, WindowView,
+    },
     record::{PartitionId, RejectReason, RejectSample},
     window::{Frame, SavedWindows, SliceKey, Windows},
 };
@@ -79,11 +84,15 @@ pub struct Monitor {
     pub(super) windows: Windows,
     pub(super) models: Models,
     tracker: AnomalyTracker,
-    book: IncidentBook,
+    pub(super) book: IncidentBook,
+    lives: Lives,
+    pub(super) ledger: Ledger,
+    /// Series whose past has changed and that must be learned anew.
+    pub(super) anew: BTreeSet<SeriesAt>,
     pub(super) totals: Totals,
     pub(super) samples: Vec<RejectSample>,
     watch: IntakeWatch,
-    pending: Pending,
+    pub(super) pending: Pending,
     /// Series with a score in the last window.
     pub(super) num_judged: usize,
     pub(super) realised: Realised,
@@ -93,15 +102,17 @@ pub struct Monitor {
 
 /// Results since the last full commit.
 #[derive(Debug, Default)]
-struct Pending {
+pub(super) struct Pending {
     frames: Vec<FrameBlob>,
     num_windows: usize,
-    incidents: BTreeMap<String, Incident>,
-    alerts: Vec<Alert>,
+    pub(super) incidents: BTreeMap<String, Incident>,
+    milestones: Vec<Milestone>,
+    pub(super) instructed: Vec<Instructed>,
+    pub(super) alerts: Vec<Alert>,
     slices_stored: usize,
 }
 
-/// Everything but slices, models and frames, which have tables of their own.
+/// Everything but slices, models, frames and the ledger, which have tables of their own.
 #[derive(Serialize, Deserialize)]
 struct Saved {
     version: u32,
@@ -109,9 +120,32 @@ struct Saved {
     windows: SavedWindows,
     tracker: AnomalyTracker,
     book: IncidentBook,
+    lives: Lives,
     totals: Totals,
     samples: Vec<RejectSample>,
     at_millis: i64,
+}
+
+/// The beginning of [`Saved`], readable whatever follows.
+#[derive(Deserialize)]
+struct SavedHead {
+    version: u32,
+    shape: String,
+}
+
+/// Whether a saved state can be gone on with; the inner error says why not.
+pub(super) fn check_state(spec: &MonitorSpec, state: &[u8]) -> Result<Result<(), String>, BlobError> {
+    let SavedHead { version, shape } = unpack("monitor state", state)?;
+    if version != STATE_VERSION {
+        let why = format!("stored as version {version}, this build reads {STATE_VERSION}");
+        return Ok(Err(why));
+    }
+    let configured = spec.shape();
+    Ok(if shape == configured {
+        Ok(())
+    } else {
+        Err(format!("stored as `{shape}`, configured as `{configured}`"))
+    })
 }
 
 impl Monitor {
@@ -119,9 +153,12 @@ impl Monitor {
     pub fn new(spec: Arc<MonitorSpec>) -> Self {
         Self {
             windows: Windows::new(spec.window.clone()),
-            models: Models::new(spec.judging.clone(), spec.relations.clone(), spec.calendar.fingerprint()),
+            models: spec.models(),
             tracker: AnomalyTracker::default(),
             book: IncidentBook::default(),
+            lives: Lives::default(),
+            ledger: Ledger::default(),
+            anew: BTreeSet::new(),
             totals: Totals::default(),
             samples: Vec::new(),
             watch: IntakeWatch::default(),
@@ -133,25 +170,24 @@ impl Monitor {
         }
     }
 
-    /// The monitor as it was saved; its models are given ready. The outer error is about the bytes, the
-    /// inner one says that the configuration has changed its shape.
-    pub fn restore(
+    /// The monitor as it was saved, in a state that [`check_state`] lets pass; models and ledger are given ready.
+    pub(super) fn restore(
         spec: Arc<MonitorSpec>,
         state: &[u8],
         slices: Vec<SliceKey>,
         models: Models,
-    ) -> Result<Result<Self, String>, BlobError> {
+        ledger: Ledger,
+    ) -> Result<Self, BlobError> {
         let saved: Saved = unpack("monitor state", state)?;
-        let shape = spec.shape();
-        if saved.version != STATE_VERSION || saved.shape != shape {
-            return Ok(Err(format!("stored as `{}`, configured as `{shape}`", saved.shape)));
-        }
         let pending = Pending { slices_stored: slices.len(), ..Pending::default() };
-        Ok(Ok(Self {
+        Ok(Self {
             windows: Windows::restore(spec.window.clone(), saved.windows, slices),
             models,
             tracker: saved.tracker,
             book: saved.book,
+            lives: saved.lives,
+            ledger,
+            anew: BTreeSet::new(),
             totals: saved.totals,
             samples: saved.samples,
             watch: IntakeWatch::default(),
@@ -160,7 +196,7 @@ impl Monitor {
             realised: Realised::default(),
             saved_at_millis: Some(saved.at_millis),
             spec,
-        }))
+        })
     }
 
     /// What is configured.
@@ -214,8 +250,8 @@ impl Monitor {
 
     fn judge(&mut self, frame: &Frame, threads: usize) {
         let slices = self.windows.registry().keys();
-        let seen = |slice: usize| self.spec.seen(&slices[slice], frame.start_millis);
-        let readings = self.models.judge(frame, slices, &seen, threads);
+        let seen = |slice: usize| self.ledger.seen(&self.spec, &slices[slice], frame.start_millis);
+        let readings = self.models.judge(frame, slices, &seen, &self.ledger, threads);
         let view = WindowView {
             facts: &self.spec.facts,
             slices,
@@ -237,24 +273,35 @@ impl Monitor {
             self.realised.note(incident);
         }
         self.realised.forget_before(frame.end_millis);
-        self.keep(updates);
+        let milestones = self.lives.follow(&updates.incidents, self.book.open(), frame.end_millis);
+        self.take(updates, milestones);
     }
 
-    fn keep(&mut self, updates: Updates) {
+    fn take(&mut self, updates: Updates, milestones: Vec<Milestone>) {
         self.totals.held_back += updates.held_back;
-        self.pending.take(updates);
+        self.pending.milestones.extend(milestones);
+        for incident in updates.incidents {
+            self.pending.incidents.insert(incident.id.clone(), incident);
+        }
+        self.pending.alerts.extend(updates.alerts);
     }
 
     /// The source cannot be read since `since_millis`.
     pub(super) fn source_lost(&mut self, since_millis: i64, now_millis: i64, why: &str) {
         let updates = self.book.source_lost(&self.spec.facts, since_millis, now_millis, why);
-        self.keep(updates);
+        self.take_silent(updates, now_millis);
     }
 
     /// The source can be read again.
     pub(super) fn source_back(&mut self, now_millis: i64) {
         let updates = self.book.source_back(&self.spec.facts, now_millis);
-        self.keep(updates);
+        self.take_silent(updates, now_millis);
+    }
+
+    /// Takes in what the clock did to incidents while no window closed.
+    fn take_silent(&mut self, updates: Updates, now_millis: i64) {
+        let milestones = self.lives.follow(&updates.incidents, std::iter::empty(), now_millis);
+        self.take(updates, milestones);
     }
 
     /// Looks at what became of the last events, and tells when most of them cannot be used.
@@ -266,21 +313,23 @@ impl Monitor {
             Some(Finding::Fine) => self.book.trouble_over(&self.spec.facts, now_millis),
             None => return,
         };
-        self.keep(updates);
+        self.take_silent(updates, now_millis);
     }
 
     /// See [`super::Engine::end_history`].
     pub(super) fn end_history(&mut self) {
         self.windows.detach();
         self.tracker = AnomalyTracker::default();
-        for incident in self.book.close_all() {
-            self.pending.incidents.insert(incident.id.clone(), incident);
-        }
+        let incidents = self.book.close_all();
+        let at_millis = self.windows.next_start().unwrap_or_default();
+        let milestones = self.lives.follow(&incidents, std::iter::empty(), at_millis);
+        self.take(Updates { incidents, alerts: Vec::new() }, milestones);
     }
 
     /// Whether a full commit has anything to tell.
     pub(super) fn has_results(&self) -> bool {
-        self.pending.num_windows > 0 || !self.pending.incidents.is_empty()
+        let pending = &self.pending;
+        pending.num_windows > 0 || !pending.incidents.is_empty() || !pending.instructed.is_empty()
     }
 
     /// Windows closed since the last full commit.
@@ -315,6 +364,7 @@ impl Monitor {
             windows: self.windows.save(),
             tracker: self.tracker.clone(),
             book: self.book.clone(),
+            lives: self.lives.clone(),
             totals: self.totals.clone(),
             samples: self.samples.clone(),
             at_millis,
@@ -324,22 +374,15 @@ impl Monitor {
             state: pack(&saved),
             slices: new_slices,
             frames: pending.frames,
-            models: self.models.due_snapshots(),
+            models: self.models.due_snapshots(&self.ledger),
             incidents: pending.incidents.into_values().collect(),
+            milestones: pending.milestones,
+            instructed: pending.instructed,
             alerts: pending.alerts,
             retain_from_millis: self
                 .spec
                 .retention_millis
                 .and_then(|retention| Some(self.windows.next_start()? - retention)),
         }
-    }
-}
-
-impl Pending {
-    fn take(&mut self, updates: Updates) {
-        for incident in updates.incidents {
-            self.incidents.insert(incident.id.clone(), incident);
-        }
-        self.alerts.extend(updates.alerts);
     }
 }

@@ -1,12 +1,12 @@
 //! The ports of the road: what the pipeline needs from sources, stores and notifiers, in its own words.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{Commit, FrameBlob, ModelBlob, RecordedInput};
+use super::{Commit, FrameBlob, Instructed, Label, ModelBlob, RecordedInput};
 use crate::{
-    anomaly::{Alert, Incident, IncidentKind, IncidentState},
+    anomaly::{Alert, Incident, IncidentKind, IncidentState, Milestone},
     record::{Checkpoint, PartitionId, Receipt, RecordBatch, RejectSample, SourceId},
     window::SliceKey,
 };
@@ -261,8 +261,31 @@ pub struct IncidentQuery {
     pub min_severity: Option<f64>,
     /// Only opened before this.
     pub opened_before_millis: Option<i64>,
+    /// Only opened at or after this.
+    pub opened_from_millis: Option<i64>,
+    /// Only those after this one in the list: when it opened, and its id.
+    pub after: Option<(i64, String)>,
+    /// Only with a series of this measure.
+    pub measure: Option<String>,
+    /// Only with a series that has these values; with a measure, the same series.
+    pub slice: BTreeMap<String, String>,
+    /// Only what people do or do not care for.
+    pub care: Option<CareQuery>,
+    /// Only assigned to this person.
+    pub assigned: Option<String>,
     /// At most this many: the newest.
     pub limit: usize,
+}
+
+/// What people did with an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CareQuery {
+    /// Somebody acknowledged it.
+    Acknowledged,
+    /// Nobody did, nor said anything of it.
+    Unanswered,
+    /// Its newest label.
+    Labelled(Label),
 }
 
 /// Reading what was stored.
@@ -278,7 +301,15 @@ pub trait History: Send + Sync {
     async fn incident(&self, id: &str) -> Result<Option<Incident>, StoreError>;
     /// The receipt of a record by its id, if it was stored.
     async fn receipt(&self, source: &SourceId, id: &str) -> Result<Option<Receipt>, StoreError>;
-    /// Everything the wall clock did to the monitors of a source, in order.
+    /// Everything people told a monitor, in order.
+    async fn instructed(&self, monitor: &str) -> Result<Vec<Instructed>, StoreError>;
+    /// What people told about these incidents, in order.
+    async fn instructed_about(&self, incidents: &[&str]) -> Result<Vec<Instructed>, StoreError>;
+    /// What an incident came to, in order.
+    async fn milestones(&self, incident: &str) -> Result<Vec<Milestone>, StoreError>;
+    /// The newest snapshot of a shard's models.
+    async fn snapshot(&self, monitor: &str, shard: usize) -> Result<Option<ModelBlob>, StoreError>;
+    /// Everything that the wall clock and people did to the monitors of a source, in order.
     async fn inputs(&self, source: &SourceId) -> Result<Vec<RecordedInput>, StoreError>;
 }
 

@@ -37,7 +37,7 @@ pub struct PreviewedAlert {
 
 /// What rules would have done.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Preview {
+pub struct RulesPreview {
     /// The messages in order.
     pub alerts: Vec<PreviewedAlert>,
     /// What they would have held back.
@@ -68,7 +68,7 @@ pub async fn preview(
     facts: &MonitorFacts,
     num_measures: usize,
     from_millis: i64,
-) -> Result<Preview, PreviewError> {
+) -> Result<RulesPreview, PreviewError> {
     let slices = history.slices(&facts.monitor).await?;
     let mut stage = Stage::new(facts, num_measures, slices);
     let mut range = HistoryRange { from_millis, to_millis: i64::MAX, shard: None, limit: PAGE };
@@ -111,7 +111,7 @@ struct Stage {
     tracker: AnomalyTracker,
     book: IncidentBook,
     alerts: Vec<Alert>,
-    preview: Preview,
+    preview: RulesPreview,
 }
 
 impl Stage {
@@ -127,7 +127,7 @@ impl Stage {
             tracker: AnomalyTracker::default(),
             book: IncidentBook::default(),
             alerts: Vec::new(),
-            preview: Preview::default(),
+            preview: RulesPreview::default(),
         }
     }
 
@@ -154,7 +154,7 @@ impl Stage {
     }
 
     /// Gives incidents the ids under which they were stored, found by their beginning.
-    fn finish(self, facts: &MonitorFacts, ids: &BTreeMap<i64, String>) -> Preview {
+    fn finish(self, facts: &MonitorFacts, ids: &BTreeMap<i64, String>) -> RulesPreview {
         let mut preview = self.preview;
         for mut alert in self.alerts {
             let to = facts.rules.iter().find(|rule| rule.name == alert.notifier);

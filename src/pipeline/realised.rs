@@ -29,6 +29,11 @@ impl Realised {
         self.opened.retain(|_, opened| *opened >= now_millis - DAYS_KEPT * DAY_MILLIS);
     }
 
+    /// The incidents of the last 28 days.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.opened.keys().map(String::as_str)
+    }
+
     /// How many opened in so many days before now, at most 28.
     pub(super) fn within_days(&self, days: i64) -> usize {
         self.opened.values().filter(|opened| **opened >= self.now_millis - days * DAY_MILLIS).count()

@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        pipeline::{FrameBlob, Judging, Models, models::shard_frames},
+        pipeline::{FrameBlob, Judging, Ledger, Models, models::shard_frames},
         window::{Frame, SliceKey, SliceRow},
     };
 
@@ -153,7 +153,7 @@ mod tests {
     }
 
     fn judge(models: &mut Models, window: i64) -> Vec<Option<Reading>> {
-        models.judge(&frame(window), &slices(), &|_| at(window * WIDTH), 1)
+        models.judge(&frame(window), &slices(), &|_| at(window * WIDTH), &Ledger::default(), 1)
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
             readings = judge(&mut live, window);
             if window < restart {
                 blobs.extend(shard_frames(&frame(window), &readings, 2, 4));
-                snapshots.extend(live.due_snapshots());
+                snapshots.extend(live.due_snapshots(&Ledger::default()));
             }
         }
         assert_eq!(readings.len(), 3 * 4);
@@ -176,10 +176,12 @@ mod tests {
 
         let latest = [snapshots.pop().unwrap()];
         for snapshots in [&latest[..], &[]] {
-            let mut restored = Models::new(measures(), relations(), 0).with_snapshots(3, snapshots).unwrap();
+            let empty = Models::new(measures(), relations(), 0);
+            let ledger = Ledger::default();
+            let mut restored = empty.with_snapshots(3, snapshots, &ledger).unwrap();
             for window in blobs.chunks(1) {
                 let seen = |_: usize, millis: i64| at(millis / 1_000);
-                restored.fold(window, &slices(), &seen).unwrap();
+                restored.fold(window, &slices(), &seen, &ledger, &mut |_, _| {}).unwrap();
             }
             let mut again = Vec::new();
             for window in restart..WINDOWS {
@@ -188,7 +190,8 @@ mod tests {
             assert_eq!(again, readings);
         }
         let other = vec![relations().remove(0)];
-        let passed_over = Models::new(measures(), other, 0).with_snapshots(3, &latest).unwrap();
+        let passed_over =
+            Models::new(measures(), other, 0).with_snapshots(3, &latest, &Ledger::default()).unwrap();
         assert_eq!(passed_over.needed_from(), i64::MIN, "another setting rebuilds");
     }
 }

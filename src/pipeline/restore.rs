@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    Engine, EngineLimits, FrameBlob, History, HistoryRange, IncidentQuery, Models, Monitor, MonitorSpec,
-    Store, StoreError, frames::BlobError,
+    Engine, EngineLimits, FrameBlob, History, HistoryRange, IncidentQuery, Ledger, Models, Monitor,
+    MonitorSpec, Seen, SeriesAt, Store, StoreError, frames::BlobError, monitor::check_state,
 };
 use crate::{
-    anomaly::IncidentKind,
+    anomaly::{IncidentKind, Reading},
     record::{Decoder, SourceId},
+    window::SliceKey,
 };
 
 /// Blobs read at a time while models are rebuilt.
@@ -71,39 +72,23 @@ async fn restore_monitor<S: Store + History + ?Sized>(
     let damaged = |error| RestoreError::Damaged { monitor: name.clone(), error };
     let stored = store.restore_monitor(&name).await?;
     let Some(state) = stored.state else { return Ok(Monitor::new(spec)) };
-    let empty = Models::new(spec.judging.clone(), spec.relations.clone(), spec.calendar.fingerprint());
-    let mut models = empty.with_snapshots(stored.slices.len(), &stored.models).map_err(damaged)?;
-    let told = Arc::clone(&spec);
-    let told_slices = stored.slices.clone();
-    let seen = |slice: usize, millis: i64| told.seen(&told_slices[slice], millis);
-    // Frames are kept by their start, which lies before the end a snapshot knows.
-    let mut from_millis = models.needed_from().saturating_sub(spec.window.grid.width().millis() * 2);
-    loop {
-        let range = HistoryRange { from_millis, to_millis: i64::MAX, shard: None, limit: PAGE };
-        let page = store.frames(&name, range).await?;
-        let mut windows: Vec<&[FrameBlob]> =
-            page.chunk_by(|blob, next| blob.start_millis == next.start_millis).collect();
-        if page.len() == PAGE && windows.len() > 1 {
-            // The last window may be cut by the page; it comes again whole.
-            windows.pop();
-        }
-        for window in windows {
-            models.fold(window, &told_slices, &seen).map_err(damaged)?;
-        }
-        let Some(last) = page.last().filter(|_| page.len() == PAGE) else { break };
-        from_millis =
-            if page[0].start_millis == last.start_millis { last.end_millis } else { last.start_millis };
-    }
-    let mut monitor = Monitor::restore(spec, &state, stored.slices, models)
+    check_state(&spec, &state)
         .map_err(damaged)?
         .map_err(|difference| RestoreError::Reshaped { monitor: name.clone(), difference })?;
+    let ledger = Ledger::of(&store.instructed(&name).await?);
+    let mut models =
+        spec.models().with_snapshots(stored.slices.len(), &stored.models, &ledger).map_err(damaged)?;
+    let folding = Folding { spec: &spec, slices: &stored.slices, ledger: &ledger };
+    // Frames are kept by their start, which lies before the end a snapshot knows.
+    let from_millis = models.needed_from().saturating_sub(spec.window.grid.width().millis() * 2);
+    folding.fold(store, &mut models, (from_millis, i64::MAX), &mut |_, _, _| {}).await?;
+    models.catch_up(&ledger);
+    let mut monitor = Monitor::restore(spec, &state, stored.slices, models, ledger).map_err(damaged)?;
     let query = IncidentQuery {
         monitor: Some(name.clone()),
-        state: None,
         kind: Some(IncidentKind::Deviation),
-        min_severity: None,
-        opened_before_millis: None,
         limit: INCIDENTS_RECALLED,
+        ..IncidentQuery::default()
     };
     for incident in &store.incidents(&query).await? {
         monitor.realised.note(incident);
@@ -112,4 +97,72 @@ async fn restore_monitor<S: Store + History + ?Sized>(
         monitor.realised.forget_before(closed_through);
     }
     Ok(monitor)
+}
+
+/// Learns the series anew whose past instructions have changed, from the stored windows. All windows closed so far
+/// must be stored. Other series stay as they are.
+pub async fn relearn<H: History + ?Sized>(history: &H, engine: &mut Engine) -> Result<(), RestoreError> {
+    for monitor in engine.monitors_mut() {
+        let Some(models) = monitor.models_anew() else { continue };
+        let slices = monitor.windows.registry().keys();
+        let name = monitor.spec.facts.monitor.clone();
+        let mut models = models
+            .with_snapshots(slices.len(), &[], &monitor.ledger)
+            .map_err(|error| RestoreError::Damaged { monitor: name, error })?;
+        let folding = Folding { spec: &monitor.spec, slices, ledger: &monitor.ledger };
+        folding.fold(history, &mut models, (i64::MIN, i64::MAX), &mut |_, _, _| {}).await?;
+        models.catch_up(&monitor.ledger);
+        monitor.take_anew(models);
+    }
+    Ok(())
+}
+
+/// What stored windows are folded under.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Folding<'f> {
+    pub(super) spec: &'f MonitorSpec,
+    pub(super) slices: &'f [SliceKey],
+    pub(super) ledger: &'f Ledger,
+}
+
+/// Told what each series of a window scored: the start of the window, the series, the reading.
+pub(super) type Reader<'r> = &'r mut (dyn FnMut(i64, SeriesAt, Option<Reading>) + Send);
+
+impl Folding<'_> {
+    /// Folds stored windows that start within `from..to` into `models`.
+    pub(super) async fn fold<H: History + ?Sized>(
+        &self,
+        history: &H,
+        models: &mut Models,
+        (mut from_millis, to_millis): (i64, i64),
+        read: Reader<'_>,
+    ) -> Result<(), RestoreError> {
+        let name = &self.spec.facts.monitor;
+        let shard = models.shards().filter(|shards| shards.len() == 1).and_then(|shards| shards.first().copied());
+        loop {
+            let range = HistoryRange { from_millis, to_millis, shard, limit: PAGE };
+            let page = history.frames(name, range).await?;
+            let mut windows: Vec<&[FrameBlob]> =
+                page.chunk_by(|blob, next| blob.start_millis == next.start_millis).collect();
+            if page.len() == PAGE && windows.len() > 1 {
+                // The last window may be cut by the page; it comes again whole.
+                windows.pop();
+            }
+            for window in windows {
+                let seen = |slice: usize, millis: i64| self.seen(slice, millis);
+                let mut told = |at, reading| read(window[0].start_millis, at, reading);
+                models
+                    .fold(window, self.slices, &seen, self.ledger, &mut told)
+                    .map_err(|error| RestoreError::Damaged { monitor: name.clone(), error })?;
+            }
+            let Some(last) = page.last().filter(|_| page.len() == PAGE) else { return Ok(()) };
+            from_millis =
+                if page[0].start_millis == last.start_millis { last.end_millis } else { last.start_millis };
+        }
+    }
+
+    /// What the models are told of a window of a slice.
+    pub(super) fn seen(&self, slice: usize, start_millis: i64) -> Seen {
+        self.ledger.seen(self.spec, &self.slices[slice], start_millis)
+    }
 }

@@ -6,9 +6,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, Commit, DeadLetters, Engine, Retry, Source, SourceError, SourceState, SourceStatus, StatusBoard,
-    Store, StoreError, Telemetry, Totals, letters,
-    telemetry::{BatchRead, CommitPostponed, CommitStored, IncidentChanged, SourceLost},
+    Clock, Commit, DeadLetters, Engine, Inbox, RestoreError, Retry, Source, SourceError, SourceState,
+    SourceStatus, StatusBoard, Store, StoreError, Telemetry, Totals,
+    desk::Errand,
+    letters, relearn,
+    telemetry::{BatchRead, CommitPostponed, CommitStored, IncidentChanged, InstructionTaken, SourceLost},
 };
 use crate::{
     anomaly::{Incident, IncidentState},
@@ -69,6 +71,14 @@ pub enum RunError {
         /// What was wrong.
         error: StoreError,
     },
+    /// The past could not be learned anew.
+    #[error("source `{source_id}`: {error}")]
+    Relearn {
+        /// The source.
+        source_id: SourceId,
+        /// What was wrong.
+        error: RestoreError,
+    },
     /// A source handed over a batch that does not fit the one before.
     #[error("source `{source_id}` is out of step: {error}")]
     OutOfStep {
@@ -106,6 +116,8 @@ pub struct Runner {
     pub alerts_stored: Arc<Notify>,
     /// Told of incidents.
     pub watcher: Option<IncidentWatcher>,
+    /// Where people hand in instructions; with one, the loop goes on after a source has ended.
+    pub inbox: Option<Inbox>,
     /// When to commit.
     pub policy: RunPolicy,
 }
@@ -161,6 +173,7 @@ impl Runner {
                     self.engine.tick(self.clock.now_millis(), &state);
                     self.publish(&mut progress);
                 }
+                errand = Inbox::next(self.inbox.as_mut()) => self.instruct(errand, &mut progress, &stop).await?,
                 batches = next_batches(self.source.as_mut(), paused) => match batches {
                     Ok(Some(batches)) => self.take(batches, &mut progress)?,
                     Ok(None) => break,
@@ -171,8 +184,48 @@ impl Runner {
                 return Ok(self.engine);
             }
         }
-        self.commit(true, &mut progress, &stop).await?;
+        if !self.commit(true, &mut progress, &stop).await? {
+            return Ok(self.engine);
+        }
+        while self.inbox.is_some() {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                errand = Inbox::next(self.inbox.as_mut()) => self.instruct(errand, &mut progress, &stop).await?,
+            }
+        }
         Ok(self.engine)
+    }
+
+    /// Carries out an instruction; answers when what it changed is stored.
+    async fn instruct(
+        &mut self,
+        errand: Errand,
+        progress: &mut Progress,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
+        let Errand { monitor, instruction, answer } = errand;
+        // What must be learned anew is read from the store. Whoever asks while the process ends gets no answer.
+        if self.engine.num_pending_windows() > 0 && !self.commit(true, progress, stop).await? {
+            return Ok(());
+        }
+        let outcome = self.engine.instruct(&monitor, &instruction);
+        let (ask, by) = (instruction.ask.as_str(), instruction.by.as_str());
+        InstructionTaken { monitor: &monitor, ask, by, refused: outcome.as_ref().err() }
+            .emit(&self.telemetry);
+        if outcome.is_ok() {
+            if let Some(inbox) = &self.inbox {
+                relearn(inbox.history.as_ref(), &mut self.engine)
+                    .await
+                    .map_err(|error| RunError::Relearn { source_id: self.source_id.clone(), error })?;
+            }
+            if !self.commit(true, progress, stop).await? {
+                return Ok(());
+            }
+        }
+        // Who asked may have gone; what was asked is done.
+        drop(answer.send(outcome));
+        Ok(())
     }
 
     fn take(&mut self, batches: Vec<RecordBatch>, progress: &mut Progress) -> Result<(), RunError> {

@@ -4,10 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::tz::TimeZone;
 
-use super::{
-    models::{Judging, Seen},
-    relations::RelationSpec,
-};
+use super::{Judging, Models, Seen, relations::RelationSpec};
 use crate::{
     anomaly::MonitorFacts,
     calendar::{Calendar, IcsFile, IcsProblem, Moment, read_ics},
@@ -52,6 +49,11 @@ impl MonitorSpec {
         let moment = Moment { civil_seconds, seconds: start_millis.div_euclid(1000), width_seconds };
         let verdict = self.calendar.at(slice, moment);
         Seen { civil_seconds, occasion: verdict.occasion, hold: verdict.hold }
+    }
+
+    /// Models of a monitor that has seen nothing.
+    pub fn models(&self) -> Models {
+        Models::new(self.judging.clone(), self.relations.clone(), self.calendar.fingerprint())
     }
 
     /// Adds the events of one of [`MonitorSpec::calendar_files`]; says which could not be used.

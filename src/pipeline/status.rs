@@ -55,6 +55,35 @@ pub struct MonitorStatus {
     pub nominal: NominalRate,
     /// Incidents that were told in the last 7 and in the last 28 days of event time.
     pub told: [usize; 2],
+    /// What people said to those of 28 days.
+    pub feedback: FeedbackFigures,
+}
+
+/// How people judged the incidents that were told in the last 28 days of event time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeedbackFigures {
+    /// Told.
+    pub told: usize,
+    /// Acknowledged or labelled.
+    pub answered: usize,
+    /// By label, in the order of [`super::Label::ALL`].
+    pub labels: [usize; 4],
+    /// Missed incidents that were reported and still count, of any age.
+    pub missed: usize,
+}
+
+impl FeedbackFigures {
+    /// The share of labelled incidents that were worth telling: confirmed, or a new normal.
+    pub fn precision(&self) -> Option<f64> {
+        let [confirmed, expected, false_alarm, new_normal] = self.labels.map(|count| count as f64);
+        let all = confirmed + expected + false_alarm + new_normal;
+        (all > 0.0).then(|| (confirmed + new_normal) / all)
+    }
+
+    /// The share of told incidents that anybody answered.
+    pub fn response_rate(&self) -> Option<f64> {
+        (self.told > 0).then(|| self.answered as f64 / self.told as f64)
+    }
 }
 
 pub(super) fn of_monitor(source: &SourceId, monitor: &Monitor) -> MonitorStatus {
@@ -74,6 +103,7 @@ pub(super) fn of_monitor(source: &SourceId, monitor: &Monitor) -> MonitorStatus 
         num_judged: monitor.num_judged,
         nominal: NominalRate::of(&monitor.spec.facts.rules, monitor.num_judged),
         told: [7, 28].map(|days| monitor.realised.within_days(days)),
+        feedback: monitor.feedback_figures(),
     }
 }
 

@@ -9,7 +9,7 @@ use prometheus::{
     Encoder, GaugeVec, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use super::{MonitorStatus, SourceFigures, SourceState, SourceStatus, Totals};
+use super::{FeedbackFigures, Label, MonitorStatus, SourceFigures, SourceState, SourceStatus, Totals};
 use crate::{anomaly::Incident, record::RejectReason};
 
 /// The metrics of one process.
@@ -34,6 +34,10 @@ pub struct Telemetry {
     false_alarms_nominal: GaugeVec,
     nominal_measured: IntGaugeVec,
     told: IntGaugeVec,
+    feedback: IntGaugeVec,
+    precision: GaugeVec,
+    response_rate: GaugeVec,
+    instructions: IntCounterVec,
     alerts: IntCounterVec,
     alerts_waiting: IntGaugeVec,
     held_back: IntCounterVec,
@@ -149,6 +153,26 @@ impl Telemetry {
                 "tidewatch_alert_incidents_told",
                 "Incidents of which a rule has told, by days of event time back from the last window.",
                 &["monitor", "days"],
+            ),
+            feedback: gauge(
+                "tidewatch_feedback_incidents",
+                "Told incidents of the last 28 days by what people said of them; missed: reported as not told.",
+                &["monitor", "label"],
+            ),
+            precision: seconds(
+                "tidewatch_feedback_precision",
+                "Confirmed and new normal among the labelled incidents of the last 28 days.",
+                &["monitor"],
+            ),
+            response_rate: seconds(
+                "tidewatch_feedback_response_rate",
+                "Acknowledged or labelled among the told incidents of the last 28 days.",
+                &["monitor"],
+            ),
+            instructions: counter(
+                "tidewatch_feedback_instructions_total",
+                "What people asked: acknowledge, assign, mute, note, feedback, missed, event, undo.",
+                &["monitor", "ask", "outcome"],
             ),
             alerts: counter(
                 "tidewatch_alert_deliveries_total",
@@ -267,10 +291,25 @@ impl Telemetry {
             for (days, told) in ["7", "28"].into_iter().zip(monitor.told) {
                 self.told.with_label_values(&[name, days]).set(told as i64);
             }
+            self.observe_feedback(name, &monitor.feedback);
             self.incidents_open.with_label_values(&[name]).set(monitor.num_open_incidents as i64);
             if let Some(newest) = monitor.newest_event_millis {
                 self.event_lag.with_label_values(&[name]).set((now_millis - newest) as f64 / 1e3);
             }
+        }
+    }
+
+    fn observe_feedback(&self, monitor: &str, figures: &FeedbackFigures) {
+        for (label, count) in Label::ALL.iter().zip(figures.labels) {
+            self.feedback.with_label_values(&[monitor, label.as_str()]).set(count as i64);
+        }
+        self.feedback.with_label_values(&[monitor, "missed"]).set(figures.missed as i64);
+        // What cannot be told has no sample.
+        if let Some(precision) = figures.precision() {
+            self.precision.with_label_values(&[monitor]).set(precision);
+        }
+        if let Some(rate) = figures.response_rate() {
+            self.response_rate.with_label_values(&[monitor]).set(rate);
         }
     }
 
@@ -387,6 +426,24 @@ impl LettersPostponed<'_> {
     pub(super) fn emit(&self, telemetry: &Telemetry) {
         telemetry.letters.with_label_values(&[self.source, "failed"]).inc();
         tracing::warn!(source = self.source, error = %self.error, "dead letters not written, trying again");
+    }
+}
+
+/// Somebody asked something of a monitor.
+#[derive(Debug)]
+pub(super) struct InstructionTaken<'a> {
+    pub(super) monitor: &'a str,
+    pub(super) ask: &'static str,
+    pub(super) by: &'a str,
+    pub(super) refused: Option<&'a super::Refused>,
+}
+
+impl InstructionTaken<'_> {
+    pub(super) fn emit(&self, telemetry: &Telemetry) {
+        let outcome = if self.refused.is_some() { "refused" } else { "done" };
+        telemetry.instructions.with_label_values(&[self.monitor, self.ask, outcome]).inc();
+        let Self { monitor, ask, by, refused } = self;
+        tracing::info!(monitor, ask, by, ?refused, "instruction taken");
     }
 }
 

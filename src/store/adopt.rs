@@ -8,7 +8,7 @@ use super::{SqliteStore, sqlite::failed};
 use crate::pipeline::StoreError;
 
 /// What belongs to a monitor. Checkpoints, recorded inputs and alerts belong to the source it was trained from.
-const COPY: [&str; 5] = [
+const COPY: [&str; 6] = [
     "INSERT INTO main.monitors (monitor, source, state)
      SELECT monitor, source, state FROM trained.monitors WHERE monitor = ?1",
     "INSERT INTO main.slices (monitor, number, key)
@@ -20,6 +20,9 @@ const COPY: [&str; 5] = [
     "INSERT INTO main.incidents (id, monitor, kind, state, opened_millis, severity_peak, incident)
      SELECT id, monitor, kind, state, opened_millis, severity_peak, incident
      FROM trained.incidents WHERE monitor = ?1",
+    "INSERT INTO main.milestones (incident, milestone)
+     SELECT incident, milestone FROM trained.milestones
+     WHERE incident IN (SELECT id FROM trained.incidents WHERE monitor = ?1) ORDER BY sequence",
 ];
 
 impl SqliteStore {

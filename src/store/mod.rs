@@ -6,6 +6,7 @@
 
 mod adopt;
 mod dead_letters;
+mod instructions;
 mod lock;
 mod migrate;
 mod read;

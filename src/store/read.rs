@@ -5,14 +5,15 @@ use rusqlite::{Connection, ToSql, params};
 use serde::de::DeserializeOwned;
 
 use super::{
-    SqliteStore,
+    SqliteStore, instructions,
     sqlite::{damaged, failed},
-    write::word,
+    write::{json, word},
 };
 use crate::{
-    anomaly::Incident,
+    anomaly::{Incident, Milestone},
     pipeline::{
-        FrameBlob, History, HistoryRange, IncidentQuery, Outbox, OutboxRow, RecordedInput, StoreError,
+        FrameBlob, History, HistoryRange, IncidentQuery, Instructed, ModelBlob, Outbox, OutboxRow,
+        RecordedInput, StoreError,
     },
     record::{Receipt, SourceId},
     window::SliceKey,
@@ -52,25 +53,66 @@ impl History for SqliteStore {
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {
         let state = query.state.as_ref().map(word);
         let kind = query.kind.as_ref().map(word);
+        let slice = (!query.slice.is_empty()).then(|| json(&query.slice));
+        let (after_millis, after_id) = query.after.clone().unzip();
+        let (care, label) = instructions::care(query.care);
+        let sql = format!(
+            "SELECT incident FROM incidents
+             WHERE (?1 IS NULL OR monitor = ?1) AND (?2 IS NULL OR state = ?2)
+               AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR severity_peak >= ?4)
+               AND (?5 IS NULL OR opened_millis < ?5) AND (?6 IS NULL OR opened_millis >= ?6)
+               AND (?7 IS NULL OR opened_millis < ?7 OR opened_millis = ?7 AND id > ?8)
+               AND ((?9 IS NULL AND ?11 IS NULL) OR EXISTS (
+                 SELECT 1 FROM json_each(incident, '$.members') AS member
+                 WHERE (?9 IS NULL OR member.value ->> '$.measure' = ?9)
+                   AND (?11 IS NULL OR NOT EXISTS (
+                     SELECT 1 FROM json_each(?11) AS wanted
+                     WHERE (member.value -> '$.slice') ->> wanted.key IS NOT wanted.value))))
+               AND ({care})
+               AND (?12 IS NULL OR ?12 = (
+                 SELECT told.word FROM instructions AS told
+                 WHERE told.incident = incidents.id AND told.ask = 'assign'
+                 ORDER BY told.number DESC LIMIT 1))
+             ORDER BY opened_millis DESC, id LIMIT ?13"
+        );
         self.read(|connection| {
             rows(
                 connection,
-                "SELECT incident FROM incidents
-                 WHERE (?1 IS NULL OR monitor = ?1) AND (?2 IS NULL OR state = ?2)
-                   AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR severity_peak >= ?4)
-                   AND (?5 IS NULL OR opened_millis < ?5)
-                 ORDER BY opened_millis DESC, id LIMIT ?6",
+                &sql,
                 params![
                     query.monitor,
                     state,
                     kind,
                     query.min_severity,
                     query.opened_before_millis,
+                    query.opened_from_millis,
+                    after_millis,
+                    after_id,
+                    query.measure,
+                    label,
+                    slice,
+                    query.assigned,
                     query.limit
                 ],
                 "incident",
             )
         })
+    }
+
+    async fn instructed(&self, monitor: &str) -> Result<Vec<Instructed>, StoreError> {
+        self.read(|connection| instructions::of_monitor(connection, monitor))
+    }
+
+    async fn instructed_about(&self, incidents: &[&str]) -> Result<Vec<Instructed>, StoreError> {
+        self.read(|connection| instructions::about(connection, incidents))
+    }
+
+    async fn milestones(&self, incident: &str) -> Result<Vec<Milestone>, StoreError> {
+        self.read(|connection| instructions::milestones(connection, incident))
+    }
+
+    async fn snapshot(&self, monitor: &str, shard: usize) -> Result<Option<ModelBlob>, StoreError> {
+        self.read(|connection| instructions::snapshot(connection, monitor, shard))
     }
 
     async fn incident(&self, id: &str) -> Result<Option<Incident>, StoreError> {
@@ -206,7 +248,7 @@ pub(super) fn slices(connection: &Connection, monitor: &str) -> Result<Vec<Slice
 }
 
 /// The single JSON column of each row.
-fn rows<T: DeserializeOwned>(
+pub(super) fn rows<T: DeserializeOwned>(
     connection: &Connection,
     sql: &str,
     parameters: &[&dyn ToSql],

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    SqliteStore,
+    SqliteStore, instructions,
     sqlite::{damaged, failed},
 };
 use crate::{
@@ -210,7 +210,8 @@ fn write_monitor(
             .prepare_cached("DELETE FROM frames WHERE monitor = ?1 AND start_millis < ?2")?
             .execute(params![monitor, retain_from])?;
     }
-    write_incidents(transaction, commit, at_millis)
+    write_incidents(transaction, commit, at_millis)?;
+    instructions::write(transaction, commit)
 }
 
 fn write_incidents(
@@ -245,7 +246,7 @@ fn write_incidents(
     Ok(())
 }
 
-fn json<T: Serialize>(value: &T) -> String {
+pub(super) fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("rows hold no maps with keys other than text and numbers")
 }
 

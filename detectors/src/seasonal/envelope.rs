@@ -11,6 +11,7 @@ use super::contrast::{PAGE_CONTRASTS, slot};
 use super::judgement::{Evidence, Judgement};
 use super::rate::{HELD_LN_RATE, LN_HALF, SIDES};
 use super::window::Windows;
+use crate::feedback::Alarm;
 use crate::score::{Reason, Side};
 
 /// How many envelopes a series keeps; the oldest is forgotten.
@@ -54,6 +55,11 @@ impl Episode {
     /// Length of the running event, in observations.
     pub(super) fn running(&self) -> Option<u32> {
         self.running.then_some(self.length)
+    }
+
+    /// In numbers; `None` before the first event.
+    pub(super) fn alarm(&self, side: Side) -> Option<Alarm> {
+        (self.length > 0).then_some(Alarm { side, height: self.height, length: self.length })
     }
 
     pub(super) fn end(&mut self) {
@@ -117,6 +123,8 @@ struct Envelope {
     length: u32,
     /// The marked event still runs; its length is not known yet.
     open: bool,
+    /// Alarms from then on, by the wall clock, are not expected any more.
+    expires: Option<i64>,
 }
 
 impl Envelope {
@@ -139,15 +147,28 @@ impl Envelopes {
     }
 
     /// Keeps the event that `episode` is or was; false if there was none.
-    pub(super) fn keep(&mut self, side: usize, episode: &Episode) -> bool {
-        if episode.length == 0 {
-            return false;
-        }
-        let side = SIDES[side];
-        let envelope =
-            Envelope { side, height: episode.height, length: episode.length, open: episode.running };
+    pub(super) fn keep(&mut self, side: usize, episode: &Episode, expires: Option<i64>) -> bool {
+        let Some(alarm) = episode.alarm(SIDES[side]) else { return false };
+        let open = episode.running;
         // Marked twice while it runs, an event is still one.
-        self.kept.retain(|known| known.side != side || !(known.open || *known == envelope));
+        self.kept.retain(|known| known.side != alarm.side || !known.open);
+        self.push(Envelope { side: alarm.side, height: alarm.height, length: alarm.length, open, expires })
+    }
+
+    /// Keeps an alarm that is known by its numbers; false if they say nothing.
+    pub(super) fn keep_alarm(&mut self, alarm: &Alarm, expires: Option<i64>) -> bool {
+        let Alarm { side, height, length } = *alarm;
+        let height = height.min(MOST_HEIGHT);
+        height > 0.0 && length > 0 && self.push(Envelope { side, height, length, open: false, expires })
+    }
+
+    /// Forgets envelopes whose time is over at `civil_seconds`.
+    pub(super) fn forget_expired(&mut self, civil_seconds: i64) {
+        self.kept.retain(|envelope| envelope.expires.is_none_or(|expires| civil_seconds < expires));
+    }
+
+    fn push(&mut self, envelope: Envelope) -> bool {
+        self.kept.retain(|known| *known != envelope);
         if self.kept.len() >= MOST_ENVELOPES {
             self.kept.remove(0);
         }
@@ -196,7 +217,7 @@ mod tests {
 
     #[test]
     fn an_envelope_holds_what_is_as_high_and_as_long() {
-        let envelope = Envelope { side: Side::Rise, height: 0.5, length: 10, open: false };
+        let envelope = Envelope { side: Side::Rise, height: 0.5, length: 10, open: false, expires: None };
         assert!(envelope.holds(Side::Rise, 0.59, 20));
         assert!(!envelope.holds(Side::Rise, 0.61, 20), "too high");
         assert!(!envelope.holds(Side::Rise, 0.5, 21), "too long");
@@ -206,11 +227,11 @@ mod tests {
     #[test]
     fn the_oldest_is_forgotten_and_nothing_is_kept_of_no_event() {
         let mut envelopes = Envelopes::default();
-        assert!(!envelopes.keep(0, &Episode::new()));
+        assert!(!envelopes.keep(0, &Episode::new(), None));
         for length in 1..=20 {
-            assert!(envelopes.keep(0, &episode(length)));
+            assert!(envelopes.keep(0, &episode(length), None));
         }
-        envelopes.keep(0, &episode(20));
+        envelopes.keep(0, &episode(20), None);
         assert_eq!(envelopes.kept.len(), MOST_ENVELOPES);
         assert_eq!(envelopes.kept[0].length, 5);
     }

@@ -3,38 +3,65 @@
 use super::cadence::Cadence;
 use super::core::Core;
 use super::envelope::Episode;
-use crate::feedback::Feedback;
+use super::rate::SIDES;
+use crate::feedback::{Alarm, Feedback, Said};
 use crate::score::Side;
 
 impl Core {
     /// Takes in what somebody said; whether it changed anything.
-    pub(super) fn hear(&mut self, feedback: Feedback, cadence: &Cadence) -> bool {
-        match feedback {
+    pub(super) fn hear(&mut self, said: &Said, cadence: &Cadence) -> bool {
+        match said.feedback {
             Feedback::Expected { side } => {
-                self.expect_again(side) && {
-                    self.pardon(side, cadence);
+                self.expect_again(side, said) && {
+                    if said.about.is_none() {
+                        self.pardon(side, cadence);
+                    }
                     true
                 }
             }
             Feedback::FalseAlarm { side } => {
-                self.expect_again(side) && {
+                self.expect_again(side, said) && {
                     self.trackers[index_of(side)].step_up(cadence);
                     true
                 }
             }
-            Feedback::Confirmed { side } => self.pardon(side, cadence),
+            Feedback::Confirmed { side } => said.about.is_none() && self.pardon(side, cadence),
             Feedback::NewNormal => {
                 self.accept_level();
+                true
+            }
+            Feedback::Missed { side } => {
+                for tracker in self.trackers.iter_mut().skip(index_of(side)).step_by(SIDES.len()) {
+                    tracker.step_down(cadence);
+                }
                 true
             }
         }
     }
 
-    fn expect_again(&mut self, side: Side) -> bool {
+    /// The running or the last alarm of a side.
+    pub(super) fn last_alarm(&self, side: Side) -> Option<Alarm> {
+        self.episodes[index_of(side)].alarm(side)
+    }
+
+    fn expect_again(&mut self, side: Side, said: &Said) -> bool {
         let mut envelopes = self.envelopes.take().unwrap_or_default();
-        let kept = envelopes.keep(index_of(side), &self.episodes[index_of(side)]);
+        let kept = match &said.about {
+            Some(alarm) => envelopes.keep_alarm(alarm, said.expires),
+            None => envelopes.keep(index_of(side), &self.episodes[index_of(side)], said.expires),
+        };
         self.envelopes = (!envelopes.is_empty()).then_some(envelopes);
         kept
+    }
+
+    /// Forgets what will have expired at the next observation.
+    pub(super) fn forget_expired(&mut self, civil_seconds: i64) {
+        if let Some(envelopes) = &mut self.envelopes {
+            envelopes.forget_expired(civil_seconds);
+            if envelopes.is_empty() {
+                self.envelopes = None;
+            }
+        }
     }
 
     /// Takes back what the last event of this side added to the rarity rule, once.

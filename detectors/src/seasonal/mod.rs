@@ -34,10 +34,10 @@ use self::core::{Core, Step};
 use self::opening::Opening;
 use crate::config::{SeasonalConfig, ValueKind};
 use crate::detector::{self, Detector, LearnPolicy, Scored};
-use crate::feedback::Feedback;
+use crate::feedback::{Alarm, Said};
 use crate::model::Learning;
 use crate::observation::Observation;
-use crate::score::Score;
+use crate::score::{Score, Side};
 
 /// Values beyond this are read as this; squares and ratios of them stay finite.
 const MAX_VALUE: f64 = 1e30;
@@ -328,6 +328,7 @@ impl Seasonal {
                 self.keep_opening(observation, policy, true);
             }
         }
+        self.core.forget_expired(observation.civil_seconds() + i64::from(self.config.interval_seconds));
     }
 
     #[inline]
@@ -357,8 +358,13 @@ impl Seasonal {
     }
 
     /// Takes in what somebody said about the running or the last alarm; whether it changed anything.
-    pub(crate) fn hear(&mut self, feedback: Feedback) -> bool {
-        self.core.hear(feedback, &self.cadence)
+    pub(crate) fn hear(&mut self, said: &Said) -> bool {
+        self.core.hear(said, &self.cadence)
+    }
+
+    /// The running or the last alarm of a side.
+    pub(crate) fn last_alarm(&self, side: Side) -> Option<Alarm> {
+        self.core.last_alarm(side)
     }
 
     /// The state as if `mode` had been known from the first observation.

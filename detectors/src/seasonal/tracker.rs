@@ -122,6 +122,14 @@ impl Tracker {
         self.quantiles.rarity = (self.quantiles.rarity + cadence.rarity_step).min(MOST_RARITY);
     }
 
+    /// One step less for something that was not told.
+    pub(super) fn step_down(&mut self, cadence: &Cadence) {
+        let quantiles = &mut self.quantiles;
+        quantiles.rarity = (quantiles.rarity - cadence.rarity_step).max(0.0);
+        quantiles.q10 = (quantiles.q10 / STEP_UP).max(LEAST_Q10);
+        quantiles.q30 = (quantiles.q30 / STEP_UP).min(quantiles.q10 * BELOW_Q10).max(1.0);
+    }
+
     /// Takes back the step of the newest alarm, or sees to it that it makes none.
     pub(super) fn pardon(&mut self, cadence: &Cadence) {
         match &mut self.cluster {

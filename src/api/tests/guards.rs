@@ -17,7 +17,7 @@ use crate::{
     record::SourceId,
 };
 
-const ROUTES: [(&str, &str); 19] = [
+const ROUTES: [(&str, &str); 33] = [
     ("get", "/"),
     ("get", "/page/{name}"),
     ("get", "/health/live"),
@@ -36,11 +36,25 @@ const ROUTES: [(&str, &str); 19] = [
     ("get", "/api/v1/monitors/{name}/observations"),
     ("get", "/api/v1/incidents"),
     ("get", "/api/v1/incidents/{id}"),
+    ("post", "/api/v1/incidents/{id}/acknowledge"),
+    ("post", "/api/v1/incidents/{id}/assign"),
+    ("post", "/api/v1/incidents/{id}/mute"),
+    ("post", "/api/v1/incidents/{id}/note"),
+    ("post", "/api/v1/incidents/{id}/feedback"),
+    ("post", "/api/v1/incidents/{id}/feedback/preview"),
+    ("post", "/api/v1/feedback"),
+    ("post", "/api/v1/feedback/preview"),
+    ("post", "/api/v1/missed"),
+    ("get", "/api/v1/monitors/{name}/feedback"),
+    ("post", "/api/v1/monitors/{name}/feedback/{number}/undo"),
+    ("post", "/api/v1/monitors/{name}/events"),
+    ("delete", "/api/v1/monitors/{name}/events/{number}"),
+    ("get", "/api/v1/explain"),
     ("get", "/api/v1/openapi.json"),
 ];
 
 fn request(method: &str, path: &str, authorization: Option<&str>) -> Request<Body> {
-    let path = path.replace("{name}", "shop").replace("{id}", "shop-1").replace("{source}", "shop");
+    let path = path.replace("{name}", "shop").replace("{id}", "shop-1").replace("{number}", "1").replace("{source}", "shop");
     let request = Request::builder().method(method.to_uppercase().as_str()).uri(path);
     let request =
         authorization.into_iter().fold(request, |request, value| request.header("authorization", value));

@@ -1,5 +1,6 @@
 //! The routes over real parts: a store in memory, a run loop with its engine, an HTTP source.
 
+mod care;
 mod events;
 mod firehose;
 mod guards;
@@ -24,8 +25,8 @@ use super::{ApiLimits, ApiState, MonitorInfo, router};
 use crate::{
     anomaly::{MeasureFacts, MonitorFacts},
     pipeline::{
-        Engine, EngineLimits, Judging, ManualClock, Monitor, MonitorSpec, RunPolicy, Runner, SliceZones,
-        StatusBoard, Telemetry,
+        Desk, Engine, EngineLimits, Judging, ManualClock, Monitor, MonitorSpec, RunPolicy, Runner,
+        SliceZones, StatusBoard, Telemetry,
     },
     record::{
         Checkpoint, Decoder, FieldPaths, Format, InputKind, Mapping, MeasureInput, SourceId, TimestampFormat,
@@ -99,7 +100,10 @@ impl Bench {
         let (decoder, spec) = shop();
         let monitors = vec![MonitorInfo::of(&source_id, &spec)];
         let limits = EngineLimits::default();
-        let monitor = Monitor::new(Arc::new(spec));
+        let spec = Arc::new(spec);
+        let specs = BTreeMap::from([("shop".to_owned(), Arc::clone(&spec))]);
+        let (desk, inbox) = Desk::new(store.clone());
+        let monitor = Monitor::new(spec);
         let runner = Runner {
             kind: "http",
             source_id: source_id.clone(),
@@ -112,6 +116,7 @@ impl Bench {
             board: board.clone(),
             alerts_stored: Arc::new(Notify::new()),
             watcher: None,
+            inbox: Some(inbox),
             policy: RunPolicy::default(),
         };
         let shown = board.clone();
@@ -121,6 +126,8 @@ impl Bench {
             telemetry: telemetry.clone(),
             clock: clock.clone(),
             monitors: monitors.clone(),
+            specs: specs.clone(),
+            desks: BTreeMap::from([("clicks".to_owned(), desk.clone())]),
             intakes: BTreeMap::from([("clicks".to_owned(), intake.clone())]),
             token: None,
         });
@@ -163,6 +170,12 @@ impl Bench {
 
     async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// Asks something with a JSON body.
+    async fn ask(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        self.send(request.body(body.to_string().into()).unwrap()).await
     }
 
     async fn post(&self, query: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {

@@ -3,11 +3,16 @@
 //! Promises: names and shapes only grow. Times are RFC 3339 in UTC; a number that cannot be told is `null`,
 //! never 0. Incidents have their wire type in `anomaly`, since alerts and backtests write the same.
 
+mod care;
 mod observation;
 mod post;
 mod status;
 
 pub use crate::anomaly::{IncidentWire, rfc3339};
+pub use care::{
+    CareWire, IncidentDetailWire, InstructedListWire, InstructedWire, ListedIncidentWire, MuteWire,
+    PreviewWire, PreviewedWire, TimelineWire, WhyWire,
+};
 pub use observation::{ObservationWire, ObservationsWire, SeriesListWire, SeriesWire};
 pub use post::{EventsWire, RejectWire};
 pub use status::{
@@ -31,5 +36,7 @@ pub struct ErrorWire {
 #[schema(title = "Incidents")]
 pub struct IncidentsWire {
     /// The incidents.
-    pub incidents: Vec<IncidentWire>,
+    pub incidents: Vec<ListedIncidentWire>,
+    /// What to ask for as `after` to go on; `null` at the end.
+    pub next: Option<String>,
 }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::rfc3339;
 use crate::{
+    calendar::SpecialTimeWire,
     pipeline::{FrameBlob, ShardFrame},
     window::Cell,
 };
@@ -54,6 +55,9 @@ pub struct ObservationWire {
     pub severity: Option<f32>,
     /// Severity in the minor class, 0 to 100.
     pub minor: Option<f32>,
+    /// An alarm was held back because people expect its like.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub affected_by_feedback: bool,
 }
 
 /// The observations of one series, oldest first.
@@ -72,6 +76,8 @@ pub struct ObservationsWire {
     pub zone: String,
     /// The observations.
     pub observations: Vec<ObservationWire>,
+    /// Special times that hold for the slice within them.
+    pub events: Vec<SpecialTimeWire>,
 }
 
 impl ObservationWire {
@@ -89,6 +95,7 @@ impl ObservationWire {
             upper: score.map(|score| score.upper),
             severity: score.map(|score| score.severity),
             minor: score.map(|score| score.minor),
+            affected_by_feedback: score.is_some_and(|score| score.expected_alarm),
         }
     }
 }
