@@ -4,10 +4,11 @@
 //! [`train`] does the same into the store of a monitor that is to go on live.
 //! [`score_series`] runs a detector over a ready-made series, one row per point;
 //! [`read_labelled`] and its siblings read the result for the scorers of the datasets crate. [`run_synthetic`]
-//! scores synthetic counts, to measure what a severity is worth.
+//! scores synthetic counts, to measure what a severity is worth. [`locate`] explains a deviation in ready-made rows.
 
 mod alert_column;
 mod calibrate;
+mod locate;
 mod run;
 mod scenarios;
 mod score;
@@ -15,6 +16,7 @@ mod scored;
 mod train;
 
 pub use calibrate::{Classes, SyntheticPlan, SyntheticRuns, run_synthetic};
+pub use locate::{LocateError, LocateOptions, Located, LocatedFile, LocatedMeasure, locate};
 pub use run::{Backtest, BacktestError, BacktestSummary, backtest};
 pub use scenarios::{Drill, DrillResult, run_drill};
 pub use score::{ScoreDetector, ScoreError, ScoreOptions, ScoredRows, explain_series, score_series};

@@ -300,7 +300,7 @@ impl SeriesState {
         let thin = self.is_thin(judging, cell);
         self.weigh(cell);
         let cell = cell?;
-        let mut score = None;
+        let (mut score, mut expected) = (None, None);
         if cell.weight >= judging.min_weight
             && let Some(observation) = Observation::new(seen.civil_seconds, cell.value, events)
         {
@@ -309,10 +309,11 @@ impl SeriesState {
             let observation =
                 seen.occasion.map_or(observation, |occasion| observation.with_occasion(occasion));
             let policy = if seen.hold { LearnPolicy::Hold } else { LearnPolicy::Learn };
-            let raw = model.observe(&observation, policy).filter(|_| !thin);
-            score = raw.map(|raw| judging.guard.apply(cell.value, raw));
+            let raw = model.observe(&observation, policy);
+            expected = raw.map(|raw| raw.expected);
+            score = raw.filter(|_| !thin).map(|raw| judging.guard.apply(cell.value, raw));
         }
-        Some(Reading { actual: cell.value, score })
+        Some(Reading { actual: cell.value, score, expected })
     }
 
     /// Whether what the series rests on, or this window, is too little to judge by.
