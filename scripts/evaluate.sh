@@ -7,7 +7,9 @@
 #   TIDEWATCH   a program to use as it is; without it, this script builds one
 #   PYTHON      a python3 with numpy, pandas and numba; without it, they are installed into target/evaluate
 #
-# About seven minutes on two cores.
+#   ONLY        `causes`: only the tables about causes of incidents (no prototype and no numba needed)
+#
+# About seven minutes on two cores, and twenty for the faults of the simulated shop.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,6 +19,7 @@ fail() { echo "evaluate: $*" >&2; exit 1; }
 data=${DATA:-../shared/data}
 [ -d "$data" ] || fail "no developer data: there is no folder \`$data\`
   Name one with DATA=FOLDER. It holds wsd/, aiops/ and ms/, each with NAME.csv.gz files of timestamp,value,label."
+[ -f "$data/robustspot/causes.yaml" ] || fail "no labelled incidents: there is no file \`$data/robustspot/causes.yaml\`"
 for set in wsd aiops ms; do
   compgen -G "$data/$set/*.csv.gz" >/dev/null || fail "no series in \`$data/$set\`"
 done
@@ -38,6 +41,20 @@ if [ -z "$program" ]; then
   say "building"
   cargo build --release --locked --bin tidewatch
   program=${CARGO_TARGET_DIR:-target}/release/tidewatch
+fi
+
+causes() {
+  say "causes of labelled incidents"
+  "$python" scripts/evaluate_locate.py "$data/robustspot" "$program" "$work/locate.md" >&2
+  say "faults of the simulated shop"
+  "$python" scripts/evaluate_shop.py "$program" "$work/shop" "$work/shop.md" >&2
+}
+
+if [ "${ONLY:-}" = causes ]; then
+  causes
+  "$python" scripts/evaluate_write.py "$work" --causes
+  say "wrote docs/accuracy.md"
+  exit
 fi
 
 score() { # OUT ZONE FILE... [-- OPTION...]
@@ -139,5 +156,6 @@ say "synthetic counts"
 say "checking the NAB scorer against its published total"
 NAB_DATA=$PWD/$work/series/nab cargo run --release --locked --quiet -p tidewatch-datasets --example nab_gaussian >&2
 
+causes
 "$python" scripts/evaluate_write.py "$work"
 say "wrote docs/accuracy.md and detectors/README.md"

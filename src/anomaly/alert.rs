@@ -173,7 +173,7 @@ impl Alert {
         incident.slice = BTreeMap::from([("country".to_owned(), "DE".to_owned())]);
         (incident.expected, incident.actual) = (100.0, 62.0);
         let unit = "orders".to_owned();
-        incident.impact = Some(Impact { value: -38.0, lower: -50.0, upper: -26.0, unit });
+        incident.impact = Some(Impact { value: -38.0, lower: -50.0, upper: -26.0, unit, money: None });
         "This is a test: orders 38 % below expected in country DE".clone_into(&mut incident.summary);
         Self {
             id: format!("test-1:0:1:opened:{notifier}:{at_millis}"),

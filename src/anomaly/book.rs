@@ -1,36 +1,32 @@
-//! Which anomalies belong together: those of one monitor that overlap in time.
+//! The open incidents of a monitor, window by window.
 //!
-//! While an incident is open, every new anomaly of its class joins it; it closes when the last of its
-//! anomalies has. Anomalies that never reached page severity 60 make incidents of their own, which are
+//! Anomalies that share time and cause are one incident (`group.rs`), across roll-up levels and measures; it closes
+//! when the last of its anomalies has. Anomalies that never reached page severity 60 make incidents of their own, which are
 //! listed and never page. Ids count up per monitor, so the same records give the same ids in every run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     Alert, Anomaly, Incident, IncidentKind, MonitorFacts, Mute, SeverityTrack, WindowView,
     alert::{self, Moment},
+    group::{self, OpenIncident, OpenIncidents},
     pace::{HeldBack, Pace},
+    related::Associations,
+    space::Space,
     words,
 };
+use crate::window::SliceKey;
 
 /// The open incidents of a monitor and the number of the next one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IncidentBook {
-    open: BTreeMap<IncidentKind, OpenIncident>,
+    open: OpenIncidents,
     num_opened: u64,
     /// What each rule remembers.
     paces: BTreeMap<usize, Pace>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct OpenIncident {
-    incident: Incident,
-    /// Series whose anomalies are still open.
-    active: BTreeSet<usize>,
-    /// Every series that took part.
-    seen: BTreeSet<usize>,
+    associations: Associations,
 }
 
 /// Below every threshold, and still a number that JSON can hold.
@@ -68,15 +64,12 @@ impl IncidentBook {
 
     /// Takes the anomalies that a window changed and closed.
     pub fn update(&mut self, view: &WindowView<'_>, changed: &[Anomaly], closed: &[Anomaly]) -> Updates {
-        let (page, minor): (Vec<_>, Vec<_>) = changed.iter().partition(|anomaly| anomaly.is_page());
         let mut updates = Updates::default();
         alert::flush_digests(view.facts, &mut self.paces, view.end_millis, &mut updates.alerts);
-        for (kind, joining) in [(IncidentKind::Deviation, page), (IncidentKind::Minor, minor)] {
-            if !joining.is_empty() {
-                self.join(kind, view, &joining);
-            }
-            let Some(open) = self.open.get_mut(&kind) else { continue };
-            if kind == IncidentKind::Minor {
+        self.associations.learn(view);
+        let touched = if changed.is_empty() { Vec::new() } else { self.take(view, changed) };
+        for open in self.open.values_mut() {
+            if open.incident.kind == IncidentKind::Minor {
                 // An anomaly that grew up lives on in the paging incident.
                 for grown in changed.iter().filter(|anomaly| anomaly.is_page()) {
                     open.active.remove(&grown.series);
@@ -85,18 +78,23 @@ impl IncidentBook {
             for over in closed {
                 open.active.remove(&over.series);
             }
+        }
+        let moment = || Moment {
+            facts: view.facts,
+            num_series: view.num_judged(),
+            at_millis: view.end_millis,
+            interval_millis: view.end_millis - view.start_millis,
+        };
+        for (number, open) in &mut self.open {
+            if is_certain(open.incident.kind) {
+                continue;
+            }
             if open.active.is_empty() {
                 open.incident.close();
             }
-            let moment = || Moment {
-                facts: view.facts,
-                num_series: view.num_judged(),
-                at_millis: view.end_millis,
-                interval_millis: view.end_millis - view.start_millis,
-            };
             let (incident, paces) = (&mut open.incident, &mut self.paces);
-            let is_calm = joining.is_empty() && !incident.is_closed();
-            let is_news = match (kind, is_calm) {
+            let is_calm = !touched.contains(number) && !incident.is_closed();
+            let is_news = match (incident.kind, is_calm) {
                 (IncidentKind::Deviation, true) => {
                     alert::tell_recovery(incident, paces, moment(), &mut updates)
                 }
@@ -113,6 +111,71 @@ impl IncidentBook {
         }
         self.open.retain(|_, open| !open.incident.is_closed());
         updates
+    }
+
+    /// Gives the anomalies of a window to their incidents; says which those are.
+    fn take(&mut self, view: &WindowView<'_>, changed: &[Anomaly]) -> Vec<u64> {
+        let (page, minor): (Vec<_>, Vec<_>) = changed.iter().partition(|anomaly| anomaly.is_page());
+        let space = Space::new(view);
+        let mut num_opened = self.num_opened;
+        let mut next = |kind: IncidentKind, opened_millis: i64, severity: f64| {
+            num_opened += 1;
+            let id = format!("{}-{num_opened}", view.facts.monitor);
+            let mut incident = Incident::open(id, kind, &view.facts.monitor, opened_millis);
+            incident.severity = SeverityTrack::starting(severity);
+            (num_opened, OpenIncident::new(incident))
+        };
+        let open_page = |first: &Anomaly| {
+            let same = page.iter().filter(|anomaly| anomaly.series == first.series);
+            let opened_millis = same.map(|anomaly| anomaly.opened_millis).min().unwrap_or(view.start_millis);
+            next(IncidentKind::Deviation, opened_millis, first.severity.last)
+        };
+        let mut homes = group::house(&mut self.open, &space, view, &page, open_page);
+        let minor = group::accompany(&mut self.open, view, minor, &mut homes);
+        if let Some(opened_millis) = minor.iter().map(|anomaly| anomaly.opened_millis).min() {
+            let known = self.open.iter().find(|(_, open)| open.incident.kind == IncidentKind::Minor);
+            let number = known.map_or_else(
+                || {
+                    let severity = minor.iter().map(|anomaly| anomaly.severity.last).fold(0.0, f64::max);
+                    let (number, opened) = next(IncidentKind::Minor, opened_millis, severity);
+                    self.open.insert(number, opened);
+                    number
+                },
+                |(number, _)| *number,
+            );
+            homes.joining.insert(number, minor);
+        }
+        self.num_opened = num_opened;
+        self.explain(view, &space, &homes)
+    }
+
+    fn explain(&mut self, view: &WindowView<'_>, space: &Space<'_>, homes: &group::Homes<'_>) -> Vec<u64> {
+        let is_page = |open: &OpenIncident| open.incident.kind == IncidentKind::Deviation;
+        for (number, joining) in &homes.joining {
+            let others: Vec<SliceKey> = self
+                .open
+                .iter()
+                .filter(|(other, open)| *other != number && is_page(open))
+                .flat_map(|(_, open)| open.explained.slices.clone())
+                .collect();
+            let Some(open) = self.open.get_mut(number) else { continue };
+            let others = if is_page(open) { others } else { Vec::new() };
+            open.take(view, space, joining, &homes.passing, &others);
+        }
+        let pages: Vec<u64> =
+            homes.joining.keys().copied().filter(|number| is_page(&self.open[number])).collect();
+        let mut touched: Vec<u64> = homes.joining.keys().copied().collect();
+        if let Some((younger, older)) = group::merge(&mut self.open, space, &pages) {
+            touched.extend([younger, older]);
+        }
+        for number in &touched {
+            let Some(open) = self.open.get_mut(number) else { continue };
+            let name = |measure: usize| view.facts.measures[measure].name.clone();
+            let measure = view.facts.measures.iter().position(|fact| fact.name == open.incident.measure);
+            open.incident.related =
+                measure.map(|measure| self.associations.of(measure, name)).unwrap_or_default();
+        }
+        touched
     }
 
     /// Opens the incident for a source that cannot be read, once.
@@ -160,10 +223,12 @@ impl IncidentBook {
         summary: String,
     ) -> Updates {
         let mut updates = Updates::default();
-        if self.open.contains_key(&kind) {
+        if self.number_of(kind).is_some() {
             return updates;
         }
-        let mut incident = self.next(kind, &facts.monitor, since_millis);
+        self.num_opened += 1;
+        let id = format!("{}-{}", facts.monitor, self.num_opened);
+        let mut incident = Incident::open(id, kind, &facts.monitor, since_millis);
         // Certain, not a statement about rarity: every rule tells it.
         incident.severity = SeverityTrack::starting(100.0);
         incident.page_log10_rate = CERTAIN_LOG10_RATE;
@@ -172,13 +237,13 @@ impl IncidentBook {
         let moment = Moment { facts, num_series: 1, at_millis, interval_millis: 1 };
         alert::tell(&mut incident, &mut self.paces, moment, &mut updates);
         updates.incidents.push(incident.clone());
-        self.open.insert(kind, OpenIncident { incident, active: BTreeSet::new(), seen: BTreeSet::new() });
+        self.open.insert(self.num_opened, OpenIncident::new(incident));
         updates
     }
 
     fn end(&mut self, kind: IncidentKind, facts: &MonitorFacts, at_millis: i64) -> Updates {
         let mut updates = Updates::default();
-        if let Some(mut open) = self.open.remove(&kind) {
+        if let Some(mut open) = self.number_of(kind).and_then(|number| self.open.remove(&number)) {
             open.incident.until_millis = at_millis;
             open.incident.close();
             let moment = Moment { facts, num_series: 1, at_millis, interval_millis: 1 };
@@ -197,30 +262,20 @@ impl IncidentBook {
         std::mem::take(&mut self.open).into_values().map(closed).collect()
     }
 
-    fn next(&mut self, kind: IncidentKind, monitor: &str, opened_millis: i64) -> Incident {
-        self.num_opened += 1;
-        Incident::open(format!("{monitor}-{}", self.num_opened), kind, monitor, opened_millis)
+    fn number_of(&self, kind: IncidentKind) -> Option<u64> {
+        self.open.iter().find(|(_, open)| open.incident.kind == kind).map(|(number, _)| *number)
     }
+}
 
-    fn join(&mut self, kind: IncidentKind, view: &WindowView<'_>, joining: &[&Anomaly]) {
-        let severity = joining.iter().map(|anomaly| anomaly.severity.last).fold(0.0, f64::max);
-        if !self.open.contains_key(&kind) {
-            let opened_millis =
-                joining.iter().map(|anomaly| anomaly.opened_millis).min().unwrap_or(view.start_millis);
-            let mut incident = self.next(kind, &view.facts.monitor, opened_millis);
-            incident.severity = SeverityTrack::starting(severity);
-            self.open.insert(kind, OpenIncident { incident, active: BTreeSet::new(), seen: BTreeSet::new() });
-        }
-        let open = self.open.get_mut(&kind).expect("inserted above");
-        open.active.extend(joining.iter().map(|anomaly| anomaly.series));
-        open.seen.extend(joining.iter().map(|anomaly| anomaly.series));
-        open.incident.num_members = open.seen.len();
-        open.incident.take(view, severity, joining);
-    }
+/// Not about what a window showed, so no window ends it.
+fn is_certain(kind: IncidentKind) -> bool {
+    matches!(kind, IncidentKind::NoData | IncidentKind::EngineTrouble)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::{
         anomaly::{

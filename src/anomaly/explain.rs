@@ -1,66 +1,274 @@
-//! Which slice explains an incident: the narrowest anomalous one that holds nearly as much of the deviation as
-//! the widest. For measures that do not add up, the one that is most unusual.
+//! What explains an open incident: its slices, the first broken step of the funnel, and how each measure went there.
 //!
-//! First form: it looks at the slices of the incident's own anomalies, for the measure that is most unusual.
-//! It does not yet search sets of slices, nor explain ratios by their parts.
+//! The search runs over the measure that broke first in the order of the funnel, since what is lost early is lost later
+//! too and early steps count most events. A step is broken when, over the windows so far, it is four standard
+//! deviations off and by at least a tenth and a third of what the most unusual measure is off.
 
-use tidewatch_detectors::Side;
+use std::collections::BTreeMap;
 
-use super::{Anomaly, WindowView};
+use serde::{Deserialize, Serialize};
 
-/// A narrower slice explains as well as a wider one when it keeps at least this much of its share; the rest is
-/// noise of the other slices.
-const KEPT_SHARE: f64 = 0.85;
+use super::{
+    MeasureShape, MonitorFacts, WindowView,
+    space::{BAND_DEVIATIONS, Finding, Space, SpaceSum},
+};
+use crate::window::SliceKey;
 
-/// The slice to look at first.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Explanation {
-    /// The explaining series: slice and measure.
-    pub series: usize,
-    /// The part of the deviation it holds, 0..=1; 1 when there is no larger slice to compare with.
-    pub share: f64,
+/// The slices are searched over the sum of this many first windows; then again whenever an incident is more unusual.
+const SETTLING_WINDOWS: u32 = 12;
+
+const BROKEN_DEVIATIONS: f64 = 4.0;
+const BROKEN_SHARE_MIN: f64 = 0.1;
+const BROKEN_PART: f64 = 1.0 / 3.0;
+
+/// How one measure went in the explaining slices since they are the explanation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Step {
+    pub(super) actual: f64,
+    pub(super) expected: f64,
+    pub(super) lower: f64,
+    pub(super) upper: f64,
+    pub(super) variance: f64,
+    pub(super) windows: u32,
 }
 
-/// Explains the anomalies of an incident; `None` without anomalies.
-pub(super) fn explain<'a>(
+/// What explains an open incident.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Explained {
+    /// The slices; empty before the first search.
+    pub(super) slices: Vec<SliceKey>,
+    /// The part of the deviation that lies in them.
+    pub(super) share: f64,
+    /// The measure they were searched for.
+    pub(super) measure: usize,
+    /// Per dimension what each value holds of the deviation, in percent.
+    pub(super) contributions: BTreeMap<String, BTreeMap<String, u32>>,
+    score: f64,
+    /// Per measure.
+    pub(super) steps: Vec<Step>,
+    /// Windows with anomalies so far.
+    windows: u32,
+    sum: SpaceSum,
+}
+
+impl Explained {
+    /// Whether any of its slices shares traffic with `slice`.
+    pub(super) fn overlaps(&self, slice: &SliceKey) -> bool {
+        self.slices.iter().any(|own| own.overlaps(slice))
+    }
+
+    /// Whether any of its slices holds all of `slice`.
+    pub(super) fn contains(&self, slice: &SliceKey) -> bool {
+        self.slices.iter().any(|own| own.contains(slice))
+    }
+
+    /// Whether one of `wide` holds all of its slices.
+    pub(super) fn is_within(&self, wide: &[SliceKey]) -> bool {
+        !self.slices.is_empty() && wide.iter().any(|wide| self.slices.iter().all(|own| wide.contains(own)))
+    }
+
+    /// The first explanation, by an anomaly and what was found for it.
+    pub(super) fn start(
+        &mut self,
+        space: &Space<'_>,
+        view: &WindowView<'_>,
+        series: usize,
+        finding: Option<Finding>,
+    ) {
+        let slice = view.slice(series);
+        let fits =
+            |finding: &Finding| finding.score > 0.0 && finding.slices.iter().any(|one| one.overlaps(slice));
+        match finding.filter(fits) {
+            Some(finding) => self.begin(space, finding, view.measure(series)),
+            None => self.adopt(vec![slice.clone()], 1.0, view.measure(series)),
+        }
+    }
+
+    /// Takes a window in which the series `rarest` is the most unusual. `others` are explained by other incidents.
+    pub(super) fn take(
+        &mut self,
+        view: &WindowView<'_>,
+        space: &Space<'_>,
+        rarest: usize,
+        is_new_peak: bool,
+        others: &[SliceKey],
+    ) {
+        self.windows += 1;
+        let is_settling = self.windows <= SETTLING_WINDOWS;
+        let searches = is_new_peak || is_settling;
+        if searches {
+            if !is_settling {
+                self.sum = SpaceSum::default();
+            }
+            space.add_to(&mut self.sum);
+        }
+        let primary = view.measure(rarest);
+        if searches {
+            let measure = self.first_broken(view.facts, primary).unwrap_or(primary);
+            self.search(space, measure, others);
+            if self.slices.is_empty() {
+                self.adopt(vec![view.slice(rarest).clone()], 1.0, primary);
+            }
+        }
+        self.follow(view, space);
+        let Some(broken) = self.first_broken(view.facts, primary).filter(|_| searches) else { return };
+        if broken != self.measure {
+            let before = self.slices.clone();
+            self.search(space, broken, others);
+            if self.slices != before {
+                self.follow(view, space);
+            }
+        }
+    }
+
+    /// Begins with what was found.
+    pub(super) fn begin(&mut self, space: &Space<'_>, finding: Finding, measure: usize) {
+        self.contributions = space.contributions(&self.sum, measure, finding.sign());
+        self.score = finding.score;
+        self.adopt(finding.slices, finding.share, measure);
+    }
+
+    fn search(&mut self, space: &Space<'_>, measure: usize, others: &[SliceKey]) {
+        let found = space.explain_sum(&self.sum, measure, others);
+        let Some(found) = found.filter(|found| found.score > 0.0) else { return };
+        if self.slices.is_empty() || self.measure != measure || found.score >= self.score {
+            self.begin(space, found, measure);
+        }
+    }
+
+    fn adopt(&mut self, slices: Vec<SliceKey>, share: f64, measure: usize) {
+        if self.slices != slices {
+            self.steps.clear();
+        }
+        (self.slices, self.share, self.measure) = (slices, share, measure);
+    }
+
+    fn follow(&mut self, view: &WindowView<'_>, space: &Space<'_>) {
+        self.steps.resize(view.facts.measures.len(), Step::default());
+        for (measure, step) in self.steps.iter_mut().enumerate() {
+            if let Some(now) = window_step(view, space, measure, &self.slices) {
+                step.actual += now.actual;
+                step.expected += now.expected;
+                step.lower += now.lower;
+                step.upper += now.upper;
+                step.variance += now.variance;
+                step.windows += 1;
+            }
+        }
+    }
+
+    /// The measure that broke first; `None` when none is clearly broken.
+    pub(super) fn first_broken(&self, facts: &MonitorFacts, primary: usize) -> Option<usize> {
+        let least = self.steps.get(primary).map_or(0.0, |step| step.change().abs() * BROKEN_PART);
+        let order = self.order(facts);
+        order.into_iter().find(|measure| self.steps[*measure].is_broken(least.max(BROKEN_SHARE_MIN)))
+    }
+
+    /// The funnel, then what is not in it: sums, then the rest.
+    fn order(&self, facts: &MonitorFacts) -> Vec<usize> {
+        let mut order = facts.funnel.clone();
+        let mut rest: Vec<usize> = (0..self.steps.len()).filter(|measure| !order.contains(measure)).collect();
+        let kind = |measure: &usize| match facts.measures[*measure].shape {
+            MeasureShape::Count => 0,
+            MeasureShape::Sum => 1,
+            MeasureShape::Other | MeasureShape::Ratio { .. } => 2,
+        };
+        let size = |measure: &usize| self.steps[*measure].expected;
+        rest.sort_by(|a, b| kind(a).cmp(&kind(b)).then(size(b).total_cmp(&size(a))).then(a.cmp(b)));
+        order.extend(rest);
+        order.retain(|measure| *measure < self.steps.len());
+        order
+    }
+
+    /// The steps of the funnel before `measure`, in order; empty when it is none.
+    pub(super) fn before(&self, facts: &MonitorFacts, measure: usize) -> Vec<usize> {
+        let counts = |measure: &usize| facts.measures[*measure].shape == MeasureShape::Count;
+        let order = self.order(facts);
+        let steps: Vec<usize> = if facts.funnel.is_empty() {
+            order.into_iter().filter(counts).collect()
+        } else {
+            facts.funnel.clone()
+        };
+        let place = steps.iter().position(|step| *step == measure).unwrap_or(0);
+        steps[..place].to_vec()
+    }
+
+    /// The measure whose deviation is told as money: the measure itself, else the first broken one that has a worth.
+    pub(super) fn money(&self, facts: &MonitorFacts, measure: usize) -> Option<usize> {
+        let has_worth = |measure: &usize| facts.measures[*measure].worth.is_some();
+        let broken = |measure: &usize| self.steps[*measure].is_broken(0.0);
+        let all = self.order(facts);
+        std::iter::once(measure)
+            .filter(|own| *own < self.steps.len())
+            .chain(all.into_iter().filter(broken))
+            .find(has_worth)
+    }
+}
+
+impl Step {
+    fn change(&self) -> f64 {
+        (self.actual - self.expected) / self.expected.abs().max(f64::MIN_POSITIVE)
+    }
+
+    fn is_broken(&self, least_change: f64) -> bool {
+        let deviations = (self.actual - self.expected).abs() / self.variance.sqrt().max(f64::MIN_POSITIVE);
+        self.windows > 0 && deviations >= BROKEN_DEVIATIONS && self.change().abs() >= least_change
+    }
+}
+
+/// A measure in some slices in one window: from their own series, else from the cells inside.
+fn window_step(
     view: &WindowView<'_>,
-    anomalies: impl Iterator<Item = &'a Anomaly> + Clone,
-) -> Option<Explanation> {
-    let primary = anomalies
-        .clone()
-        .min_by(|a, b| a.page_log10_rate.total_cmp(&b.page_log10_rate).then(a.series.cmp(&b.series)))?;
-    let measure = view.measure(primary.series);
-    let whole = whole_deviation(view, measure, primary.side);
-    let (true, Some(whole)) = (view.facts.measures[measure].additive, whole) else {
-        return Some(Explanation { series: primary.series, share: 1.0 });
-    };
-    let shares: Vec<(usize, f64)> = anomalies
-        .filter(|anomaly| view.measure(anomaly.series) == measure && anomaly.side == primary.side)
-        .filter_map(|anomaly| Some((anomaly.series, deviation_now(view, anomaly.series)? / whole)))
-        .map(|(series, share)| (series, share.clamp(0.0, 1.0)))
-        .collect();
-    let largest = shares.iter().map(|(_, share)| *share).fold(0.0, f64::max);
-    let (series, share) = shares.into_iter().filter(|(_, share)| *share >= KEPT_SHARE * largest).max_by(
-        |(a, a_share), (b, b_share)| {
-            let depths = view.slice(*a).depth().cmp(&view.slice(*b).depth());
-            depths.then(a_share.total_cmp(b_share)).then(b.cmp(a))
-        },
-    )?;
-    Some(Explanation { series, share })
+    space: &Space<'_>,
+    measure: usize,
+    slices: &[SliceKey],
+) -> Option<Step> {
+    let mut sum = Step::default();
+    for slice in slices {
+        let number = view.slices.iter().position(|key| key == slice);
+        let own = number.and_then(|number| series_step(view, number, measure));
+        let step = own.or_else(|| cells_step(space, measure, slice))?;
+        sum.actual += step.actual;
+        sum.expected += step.expected;
+        sum.lower += step.lower;
+        sum.upper += step.upper;
+        sum.variance += step.variance;
+    }
+    if !view.facts.measures[measure].adds_up() {
+        let parts = slices.len().max(1) as f64;
+        for part in [&mut sum.actual, &mut sum.expected, &mut sum.lower, &mut sum.upper] {
+            *part /= parts;
+        }
+        sum.variance /= parts * parts;
+    }
+    Some(sum)
 }
 
-/// The deviation of the largest slice there is, in the direction of the anomaly.
-fn whole_deviation(view: &WindowView<'_>, measure: usize, side: Side) -> Option<f64> {
-    let whole = view.slices.iter().position(crate::window::SliceKey::is_whole)?;
-    let deviation = deviation_now(view, whole * view.facts.measures.len() + measure)?;
-    let agrees = match side {
-        Side::Rise => deviation > 0.0,
-        Side::Drop => deviation < 0.0,
-    };
-    agrees.then_some(deviation)
+fn series_step(view: &WindowView<'_>, slice: usize, measure: usize) -> Option<Step> {
+    let reading = view.at(slice, measure)?;
+    if let Some(score) = reading.score {
+        let deviation = (score.upper - score.lower) / (2.0 * BAND_DEVIATIONS);
+        let (actual, expected, lower, upper) = (reading.actual, score.expected, score.lower, score.upper);
+        return Some(Step { actual, expected, lower, upper, variance: deviation.powi(2), windows: 1 });
+    }
+    let expected = reading.expected?;
+    (view.facts.measures[measure].shape == MeasureShape::Count)
+        .then(|| of_chance(reading.actual, expected, expected))
 }
 
-fn deviation_now(view: &WindowView<'_>, series: usize) -> Option<f64> {
-    let reading = view.reading(series)?;
-    Some(reading.actual - reading.score?.expected)
+fn cells_step(space: &Space<'_>, measure: usize, slice: &SliceKey) -> Option<Step> {
+    let cells = space.cells(measure, std::slice::from_ref(slice));
+    if cells.is_empty() || !space.facts().measures[measure].adds_up() {
+        return None;
+    }
+    let variance =
+        cells.iter().map(|cell| cell.expected.powi(2) / cell.strength.max(f64::MIN_POSITIVE)).sum();
+    let actual = cells.iter().map(|cell| cell.actual).sum();
+    Some(of_chance(actual, cells.iter().map(|cell| cell.expected).sum(), variance))
+}
+
+fn of_chance(actual: f64, expected: f64, variance: f64) -> Step {
+    let half = BAND_DEVIATIONS * variance.max(0.0).sqrt();
+    let (lower, upper) = (expected - half, expected + half);
+    Step { actual, expected, lower, upper, variance, windows: 1 }
 }

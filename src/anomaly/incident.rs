@@ -8,7 +8,9 @@ use tidewatch_detectors::Side;
 use super::{
     Anomaly, MonitorFacts, Mute, SeverityTrack, WindowView,
     alert::{Lasting, Told},
-    explain, words,
+    explain::{Explained, Step},
+    related::Related,
+    words,
 };
 
 /// What kind of trouble an incident is.
@@ -46,6 +48,22 @@ pub struct Impact {
     pub upper: f64,
     /// The measure's unit; its name where none is configured.
     pub unit: String,
+    /// The same in money, counted once over levels and measures, where something is known to be worth any.
+    #[serde(default)]
+    pub money: Option<Money>,
+}
+
+/// An amount of money with an interval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Money {
+    /// Actual less expected.
+    pub value: f64,
+    /// Lower end, by the band.
+    pub lower: f64,
+    /// Upper end, by the band.
+    pub upper: f64,
+    /// As configured, e.g. `EUR`.
+    pub currency: String,
 }
 
 /// One anomalous series of an incident, with its names.
@@ -82,15 +100,30 @@ pub struct Incident {
     pub minor_peak: f64,
     /// log10 of false events per series-week at its most unusual, unclipped.
     pub page_log10_rate: f64,
-    /// The measure that is most unusual.
+    /// The primary measure: the one that broke first in the order of the funnel, else the most unusual.
     pub measure: String,
+    /// The first broken step of the funnel, where one is clearly broken.
+    #[serde(default)]
+    pub broken_step: Option<String>,
     /// Above or below.
     pub side: Option<Side>,
-    /// The slice that explains it; `{}` is the whole.
+    /// The slice that explains it, the first of `slices`; `{}` is the whole.
     pub slice: BTreeMap<String, String>,
-    /// The share of the deviation in that slice, 0..=1.
+    /// The smallest set of slices that explains it.
+    #[serde(default)]
+    pub slices: Vec<BTreeMap<String, String>>,
+    /// The share of the deviation in those slices, 0..=1; the rest is unexplained.
     pub share: f64,
-    /// Expected sum of that series over its anomalous windows.
+    /// Per dimension what each value holds of the deviation: whole percents that sum to 100.
+    #[serde(default)]
+    pub contributions: BTreeMap<String, BTreeMap<String, u32>>,
+    /// Measures that usually go ahead of the primary one, or follow it.
+    #[serde(default)]
+    pub related: Vec<Related>,
+    /// The incident that this one turned out to be a part of.
+    #[serde(default)]
+    pub merged_into: Option<String>,
+    /// Expected sum in those slices over the anomalous windows.
     pub expected: f64,
     /// Actual sum.
     pub actual: f64,
@@ -150,9 +183,14 @@ impl Incident {
             minor_peak: 0.0,
             page_log10_rate: f64::MAX,
             measure: String::new(),
+            broken_step: None,
             side: None,
             slice: BTreeMap::new(),
+            slices: vec![BTreeMap::new()],
             share: 1.0,
+            contributions: BTreeMap::new(),
+            related: Vec::new(),
+            merged_into: None,
             expected: 0.0,
             actual: 0.0,
             impact: None,
@@ -171,9 +209,9 @@ impl Incident {
         self.closed_millis = Some(self.until_millis);
     }
 
-    /// Takes in the anomalies of a window, whose highest page severity is `severity`.
-    pub(super) fn take(&mut self, view: &WindowView<'_>, severity: f64, joining: &[&Anomaly]) {
-        self.severity.update(severity);
+    /// Takes in the anomalies of a window; says whether it has never been as unusual.
+    pub(super) fn take(&mut self, view: &WindowView<'_>, joining: &[&Anomaly]) -> bool {
+        self.severity.update(joining.iter().map(|anomaly| anomaly.severity.last).fold(0.0, f64::max));
         self.until_millis = view.end_millis;
         let rarest = joining.iter().map(|anomaly| anomaly.page_log10_rate).fold(f64::INFINITY, f64::min);
         let minor = joining.iter().map(|anomaly| anomaly.minor_peak).fold(0.0, f64::max);
@@ -183,13 +221,26 @@ impl Incident {
         for anomaly in joining {
             self.keep_member(view, anomaly);
         }
-        if is_new_peak && let Some(explanation) = explain::explain(view, joining.iter().copied()) {
-            let measure = view.measure(explanation.series);
-            self.measure.clone_from(&view.facts.measures[measure].name);
-            self.slice = view.slice(explanation.series).to_map(&view.facts.dimensions);
-            self.share = explanation.share;
+        self.members.sort_by(rarest_first);
+        self.members.truncate(MEMBERS_KEPT);
+        is_new_peak
+    }
+
+    /// Takes over what another incident holds that is a part of this one.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        self.opened_millis = self.opened_millis.min(other.opened_millis);
+        self.until_millis = self.until_millis.max(other.until_millis);
+        self.severity.peak = self.severity.peak.max(other.severity.peak);
+        self.severity.last = self.severity.last.max(other.severity.last);
+        self.page_log10_rate = self.page_log10_rate.min(other.page_log10_rate);
+        self.minor_peak = self.minor_peak.max(other.minor_peak);
+        for member in &other.members {
+            if self.members.iter().all(|known| known.anomaly.series != member.anomaly.series) {
+                self.members.push(member.clone());
+            }
         }
-        self.restate(view.facts);
+        self.members.sort_by(rarest_first);
+        self.members.truncate(MEMBERS_KEPT);
     }
 
     fn keep_member(&mut self, view: &WindowView<'_>, anomaly: &Anomaly) {
@@ -202,47 +253,105 @@ impl Incident {
             Some(known) => *known = member,
             None => self.members.push(member),
         }
-        self.members.sort_by(|a, b| {
-            let rates = a.anomaly.page_log10_rate.total_cmp(&b.anomaly.page_log10_rate);
-            rates.then(a.anomaly.series.cmp(&b.anomaly.series))
-        });
-        self.members.truncate(MEMBERS_KEPT);
+        // Thousands may join in one window; only the most unusual are kept by name.
+        if self.members.len() > 2 * MEMBERS_KEPT {
+            self.members.sort_by(rarest_first);
+            self.members.truncate(MEMBERS_KEPT);
+        }
     }
 
-    /// Brings numbers and sentence up to date with the explaining series.
-    fn restate(&mut self, facts: &MonitorFacts) {
-        let explaining =
-            self.members.iter().find(|member| member.measure == self.measure && member.slice == self.slice);
-        let Some(member) = explaining else { return };
-        let anomaly = &member.anomaly;
-        let measure = facts.measures.iter().find(|measure| measure.name == member.measure);
-        let additive = measure.is_some_and(|measure| measure.additive);
-        let windows = if additive { 1.0 } else { f64::from(anomaly.num_windows.max(1)) };
-        self.side = Some(anomaly.side);
-        (self.expected, self.actual) = (anomaly.expected / windows, anomaly.actual / windows);
-        let unit = measure.and_then(|measure| measure.unit.clone());
-        self.impact = additive.then(|| Impact {
-            value: anomaly.deviation(),
-            lower: anomaly.actual - anomaly.upper,
-            upper: anomaly.actual - anomaly.lower,
-            unit: unit.clone().unwrap_or_else(|| member.measure.clone()),
-        });
+    /// Brings explanation, numbers and sentence up to date.
+    pub(super) fn restate(&mut self, facts: &MonitorFacts, explained: &Explained, primary: usize) {
+        let broken = explained.first_broken(facts, primary);
+        let measure = broken.unwrap_or(explained.measure);
+        let fact = &facts.measures[measure];
+        self.measure.clone_from(&fact.name);
+        self.broken_step = broken.map(|broken| facts.measures[broken].name.clone());
+        self.slices = explained.slices.iter().map(|slice| slice.to_map(&facts.dimensions)).collect();
+        self.slice = self.slices.first().cloned().unwrap_or_default();
+        self.share = explained.share;
+        self.contributions.clone_from(&explained.contributions);
+        let Some((step, side)) = self.step(&fact.name, explained.steps.get(measure)) else { return };
+        let windows = if fact.adds_up() { 1.0 } else { f64::from(step.windows.max(1)) };
+        self.side = Some(side);
+        (self.expected, self.actual) = (step.expected / windows, step.actual / windows);
+        self.impact = self.impact(facts, explained, measure, &step);
+        let before = explained.before(facts, measure);
+        let ahead =
+            before.last().filter(|_| broken.is_some()).map(|step| facts.measures[*step].name.as_str());
+        let unit = fact.unit.as_deref();
         self.summary = format!(
-            "{} {} {}since {} ({} instead of {})",
-            member.measure,
+            "{} {} {}since {} ({} instead of {}){}",
+            fact.name,
             words::against_expected(self.actual, self.expected),
-            place(&member.slice),
-            words::local_time(anomaly.opened_millis, &facts.zone),
-            words::amount(self.actual, unit.as_deref()),
-            words::amount(self.expected, unit.as_deref()),
+            words::place(&self.slices),
+            words::local_time(self.opened_millis, &facts.zone),
+            words::amount(self.actual, unit),
+            words::amount(self.expected, unit),
+            ahead.map(|ahead| format!(", {ahead} as expected")).unwrap_or_default(),
         );
+    }
+
+    /// How a measure went in the explaining slices: by its own anomaly where it has one, since that holds all
+    /// anomalous windows, else since the slices are the explanation.
+    fn step(&self, measure: &str, followed: Option<&Step>) -> Option<(Step, Side)> {
+        let own = self.slices.len() == 1;
+        let own =
+            own.then(|| self.members.iter().find(|one| one.measure == measure && one.slice == self.slice));
+        let followed = followed.filter(|step| step.windows > 0);
+        let side = |step: &Step| if step.actual < step.expected { Side::Drop } else { Side::Rise };
+        match (own.flatten(), followed) {
+            (Some(member), followed) => {
+                let Anomaly { actual, expected, lower, upper, num_windows, .. } = member.anomaly;
+                let step = Step { actual, expected, lower, upper, windows: num_windows, ..Step::default() };
+                let longer = followed.filter(|followed| followed.windows > num_windows).copied();
+                let step = longer.unwrap_or(step);
+                Some((step, if longer.is_some() { side(&step) } else { member.anomaly.side }))
+            }
+            (None, Some(followed)) => Some((*followed, side(followed))),
+            (None, None) => None,
+        }
+    }
+
+    fn impact(
+        &self,
+        facts: &MonitorFacts,
+        explained: &Explained,
+        measure: usize,
+        step: &Step,
+    ) -> Option<Impact> {
+        let money = explained.money(facts, measure).and_then(|dear| {
+            let (worth, currency) = facts.measures[dear].worth.as_ref()?;
+            let (step, _) = self.step(&facts.measures[dear].name, explained.steps.get(dear))?;
+            Some(Money {
+                value: worth * (step.actual - step.expected),
+                lower: worth * (step.actual - step.upper),
+                upper: worth * (step.actual - step.lower),
+                currency: currency.clone(),
+            })
+        });
+        let fact = &facts.measures[measure];
+        if fact.adds_up() {
+            return Some(Impact {
+                value: step.actual - step.expected,
+                lower: step.actual - step.upper,
+                upper: step.actual - step.lower,
+                unit: fact.unit.clone().unwrap_or_else(|| fact.name.clone()),
+                money,
+            });
+        }
+        // A mean has no amount of its own.
+        money.map(|money| Impact {
+            value: money.value,
+            lower: money.lower,
+            upper: money.upper,
+            unit: money.currency.clone(),
+            money: Some(money),
+        })
     }
 }
 
-fn place(slice: &BTreeMap<String, String>) -> String {
-    if slice.is_empty() {
-        return String::new();
-    }
-    let values: Vec<String> = slice.iter().map(|(name, value)| format!("{name} {value}")).collect();
-    format!("in {} ", values.join(", "))
+fn rarest_first(a: &Member, b: &Member) -> std::cmp::Ordering {
+    let rates = a.anomaly.page_log10_rate.total_cmp(&b.anomaly.page_log10_rate);
+    rates.then(a.anomaly.series.cmp(&b.anomaly.series))
 }

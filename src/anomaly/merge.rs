@@ -173,7 +173,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::{
-        anomaly::{MeasureFacts, MonitorFacts, Reading},
+        anomaly::{MeasureFacts, MeasureShape, MonitorFacts, Reading},
         window::SliceKey,
     };
 
@@ -191,15 +191,21 @@ pub(super) mod tests {
 
     #[expect(clippy::unnecessary_wraps, reason = "windows hold readings that may be missing")]
     pub(in crate::anomaly) fn reading(expected: f64, actual: f64, severity: f64) -> Option<Reading> {
-        Some(Reading { actual, score: Some(score(expected, actual, severity)) })
+        Some(Reading { actual, score: Some(score(expected, actual, severity)), expected: Some(expected) })
     }
 
     pub(in crate::anomaly) fn facts(measures: &[&str]) -> MonitorFacts {
-        let fact = |name: &&str| MeasureFacts { name: (*name).to_owned(), unit: None, additive: true };
+        let fact = |name: &&str| MeasureFacts {
+            name: (*name).to_owned(),
+            unit: None,
+            shape: MeasureShape::Count,
+            worth: None,
+        };
         MonitorFacts {
             monitor: "shop".to_owned(),
             dimensions: vec!["country".to_owned()],
             measures: measures.iter().map(fact).collect(),
+            funnel: Vec::new(),
             zone: TimeZone::UTC,
             calm_windows: 2,
             rules: Vec::new(),

@@ -6,23 +6,29 @@
 mod alert;
 mod book;
 mod explain;
+mod group;
+#[cfg(test)]
+mod group_tests;
 mod incident;
 mod life;
+pub mod locate;
 mod merge;
 mod pace;
+mod related;
 mod rules;
+mod space;
 mod view;
 mod wire;
 mod words;
 
 pub use alert::{Alert, AlertKind, AlertRule, MEASURED_LOG10_RATE, NominalRate, Threshold};
 pub use book::{IncidentBook, Updates};
-pub use explain::Explanation;
-pub use incident::{Impact, Incident, IncidentKind, IncidentState, MEMBERS_KEPT, Member};
+pub use incident::{Impact, Incident, IncidentKind, IncidentState, MEMBERS_KEPT, Member, Money};
 pub use life::{Lives, Milestone, MilestoneKind, Mute};
 pub use merge::{Anomaly, AnomalyTracker, MINOR_RECORDED_FROM, PAGE_RECORDED_FROM, SeverityTrack};
 pub use pace::{DIGEST_ENTRIES_MAX, DigestEntry, DigestEvery, HeldBack, Pacing};
+pub use related::Related;
 pub use rules::{Conditions, DURATION_WINDOWS_MAX, MinDuration, RuleEvent, Schedule};
-pub use view::{MeasureFacts, MonitorFacts, Reading, WindowView};
-pub use wire::{ImpactWire, IncidentWire, MemberWire, SeverityWire, rfc3339};
+pub use view::{MeasureFacts, MeasureShape, MonitorFacts, Reading, WindowView};
+pub use wire::{ImpactWire, IncidentWire, MemberWire, MoneyWire, RelatedWire, SeverityWire, rfc3339};
 pub use words::number;

@@ -13,6 +13,27 @@ pub struct Reading {
     pub actual: f64,
     /// What the detector said; `None` while it learns.
     pub score: Option<Score>,
+    /// What the model expected, also where too little stands behind the series to judge it.
+    pub expected: Option<f64>,
+}
+
+/// How the values of a measure go together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MeasureShape {
+    /// Events: they add up, and vary by chance.
+    Count,
+    /// Amounts: they add up.
+    Sum,
+    /// One measure over another, by number.
+    Ratio {
+        /// Above the line.
+        numerator: usize,
+        /// Below it.
+        denominator: usize,
+    },
+    /// Anything else: means, quantiles, extremes, relations.
+    #[default]
+    Other,
 }
 
 /// The facts about a measure that words and money need.
@@ -22,8 +43,17 @@ pub struct MeasureFacts {
     pub name: String,
     /// Its unit, as configured.
     pub unit: Option<String>,
-    /// True when values of slices and windows add up (counts and sums).
-    pub additive: bool,
+    /// How its values go together.
+    pub shape: MeasureShape,
+    /// What one unit of it is worth, and in which currency.
+    pub worth: Option<(f64, String)>,
+}
+
+impl MeasureFacts {
+    /// Whether values of slices and windows add up.
+    pub fn adds_up(&self) -> bool {
+        matches!(self.shape, MeasureShape::Count | MeasureShape::Sum)
+    }
 }
 
 /// The facts about a monitor that do not change from window to window.
@@ -35,6 +65,8 @@ pub struct MonitorFacts {
     pub dimensions: Vec<String>,
     /// The measures, in the order of a window's readings.
     pub measures: Vec<MeasureFacts>,
+    /// The steps of the funnel, as numbers of measures; empty: counts, the largest first.
+    pub funnel: Vec<usize>,
     /// Whose civil time is written in sentences.
     pub zone: TimeZone,
     /// How many calm windows end an anomaly.
@@ -59,6 +91,11 @@ pub struct WindowView<'w> {
 }
 
 impl WindowView<'_> {
+    /// The reading of a measure of a slice.
+    pub fn at(&self, slice: usize, measure: usize) -> Option<Reading> {
+        self.reading(slice * self.facts.measures.len() + measure)
+    }
+
     /// The reading of a series, numbered slice x measures + measure.
     pub fn reading(&self, series: usize) -> Option<Reading> {
         self.readings.get(series).copied().flatten()

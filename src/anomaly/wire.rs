@@ -9,7 +9,7 @@ use serde::Serialize;
 use tidewatch_detectors::Side;
 use utoipa::ToSchema;
 
-use super::{Impact, Incident, IncidentKind, IncidentState, Member, SeverityTrack};
+use super::{Impact, Incident, IncidentKind, IncidentState, Member, Money, Related, SeverityTrack};
 
 /// One incident.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -40,15 +40,27 @@ pub struct IncidentWire {
     pub severity: SeverityWire,
     /// Highest severity in the minor class, 0 to 100.
     pub minor: f64,
-    /// The measure that is most unusual; `null` when there is no data.
+    /// The primary measure: the one that broke first in the order of the funnel, else the most unusual; `null` when
+    /// there is no data.
     pub measure: Option<String>,
+    /// The first broken step of the funnel; `null` when none is clearly broken.
+    pub broken_step: Option<String>,
     /// `drop` or `rise`; `null` when there is no data.
     #[schema(example = "drop")]
     pub direction: Option<&'static str>,
     /// The slices that explain it best; `[{}]` is the whole.
     pub slices: Vec<BTreeMap<String, String>>,
-    /// The share of the deviation in those slices, 0 to 1.
+    /// The share of the deviation in those slices, 0 to 1; the rest is unexplained.
     pub share: f64,
+    /// Per dimension what each value holds of the deviation, in whole percent that sum to 100; `(rest)` is all values
+    /// that are not named.
+    pub contributions: BTreeMap<String, BTreeMap<String, u32>>,
+    /// Measures that usually go ahead of the primary one (likely causes) or follow it (likely effects).
+    pub related: Vec<RelatedWire>,
+    /// The part of the primary measure that no likely cause accounts for, 0 to 1.
+    pub unknown_cause: f64,
+    /// The incident that this one turned out to be a part of.
+    pub merged_into: Option<String>,
     /// Expected over the anomalous windows: the sum of a count or sum, else the mean.
     pub expected: f64,
     /// What came instead.
@@ -88,6 +100,38 @@ pub struct ImpactWire {
     pub upper: f64,
     /// The measure's unit; its name where none is configured.
     pub unit: String,
+    /// The same in money, counted once over levels and measures; `null` where nothing is known to be worth any.
+    pub money: Option<MoneyWire>,
+}
+
+/// An amount of money with the range that the band allows.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(title = "Money")]
+pub struct MoneyWire {
+    /// Actual less expected.
+    pub value: f64,
+    /// Lower end.
+    pub lower: f64,
+    /// Upper end.
+    pub upper: f64,
+    /// As configured.
+    #[schema(example = "EUR")]
+    pub currency: String,
+}
+
+/// A measure that usually goes ahead of another, or follows it: learned association, no proof.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(title = "Related")]
+pub struct RelatedWire {
+    /// The measure.
+    pub measure: String,
+    /// `cause` or `effect`.
+    #[schema(example = "cause")]
+    pub role: &'static str,
+    /// By how many windows it goes ahead or follows.
+    pub windows: u32,
+    /// The part of the variance that goes with it, 0 to 1.
+    pub share: f64,
 }
 
 /// One anomalous series of an incident.
@@ -132,9 +176,18 @@ impl From<&Incident> for IncidentWire {
             severity: incident.severity.into(),
             minor: rounded(incident.minor_peak),
             measure: Some(incident.measure.clone()).filter(|measure| !measure.is_empty()),
+            broken_step: incident.broken_step.clone(),
             direction: incident.side.map(side_word),
-            slices: vec![incident.slice.clone()],
+            slices: if incident.slices.is_empty() {
+                vec![incident.slice.clone()]
+            } else {
+                incident.slices.clone()
+            },
             share: incident.share,
+            contributions: incident.contributions.clone(),
+            related: incident.related.iter().map(RelatedWire::from).collect(),
+            unknown_cause: unknown_cause(&incident.related),
+            merged_into: incident.merged_into.clone(),
             expected: incident.expected,
             actual: incident.actual,
             impact: incident.impact.as_ref().map(ImpactWire::from),
@@ -153,9 +206,27 @@ impl From<SeverityTrack> for SeverityWire {
 
 impl From<&Impact> for ImpactWire {
     fn from(impact: &Impact) -> Self {
-        let Impact { value, lower, upper, unit } = impact.clone();
-        Self { value, lower, upper, unit }
+        let Impact { value, lower, upper, unit, money } = impact.clone();
+        Self { value, lower, upper, unit, money: money.map(MoneyWire::from) }
     }
+}
+
+impl From<Money> for MoneyWire {
+    fn from(Money { value, lower, upper, currency }: Money) -> Self {
+        Self { value, lower, upper, currency }
+    }
+}
+
+impl From<&Related> for RelatedWire {
+    fn from(Related { measure, is_cause, windows, share }: &Related) -> Self {
+        let role = if *is_cause { "cause" } else { "effect" };
+        Self { measure: measure.clone(), role, windows: *windows, share: rounded(*share) }
+    }
+}
+
+fn unknown_cause(related: &[Related]) -> f64 {
+    let known: f64 = related.iter().filter(|one| one.is_cause).map(|one| one.share).sum();
+    rounded((1.0 - known).clamp(0.0, 1.0))
 }
 
 impl From<&Member> for MemberWire {

@@ -1,5 +1,7 @@
 //! The sentence that comes first: what is off, by how much, where, since when, and what it costs.
 
+use std::collections::BTreeMap;
+
 use jiff::{Timestamp, tz::TimeZone};
 
 /// Writes a number with at most `digits` significant digits and thousands separators.
@@ -36,6 +38,16 @@ pub(super) fn against_expected(actual: f64, expected: f64) -> String {
         _ if ratio >= 0.0 => format!("{:.0} % below expected", (1.0 - ratio) * 100.0),
         _ => format!("at {}, expected {}", number(actual), number(expected)),
     }
+}
+
+/// `in country DE, device mobile and country FR `; nothing for the whole.
+pub(super) fn place(slices: &[BTreeMap<String, String>]) -> String {
+    let named = |slice: &BTreeMap<String, String>| {
+        let values: Vec<String> = slice.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        values.join(", ")
+    };
+    let places: Vec<String> = slices.iter().map(named).filter(|place| !place.is_empty()).collect();
+    if places.is_empty() { String::new() } else { format!("in {} ", places.join(" and ")) }
 }
 
 /// An amount with its unit, if it has one.

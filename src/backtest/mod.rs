@@ -4,12 +4,13 @@
 //! [`train`] does the same into the store of a monitor that is to go on live.
 //! [`score_series`] runs a detector over a ready-made series, one row per point;
 //! [`read_labelled`] and its siblings read the result for the scorers of the datasets crate. [`run_synthetic`]
-//! scores synthetic counts, to measure what a severity is worth.
+//! scores synthetic counts, to measure what a severity is worth. [`locate`] explains a deviation in ready-made rows.
 
 mod alert_column;
 mod calibrate;
 mod compare;
 mod labels;
+mod locate;
 mod plan;
 mod report;
 mod review;
@@ -23,6 +24,7 @@ mod tune;
 pub use calibrate::{Classes, SyntheticPlan, SyntheticRuns, run_synthetic};
 pub use compare::{Comparison, ComparisonWire, FailOn};
 pub use labels::{Label, LabelError, read_labels};
+pub use locate::{LocateError, LocateOptions, Located, LocatedFile, LocatedMeasure, locate};
 pub use plan::{Plan, plan};
 pub use report::{ReportError, write_report};
 pub use review::{Review, ReviewFigures};

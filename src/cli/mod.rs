@@ -13,6 +13,7 @@ mod export;
 mod incidents;
 mod inspect;
 mod judge;
+mod locate;
 mod notify;
 mod open;
 mod output;
@@ -63,6 +64,8 @@ enum Command {
     Train(train::TrainArguments),
     /// Score ready-made series, one CSV file each
     Score(score::ScoreArguments),
+    /// Say which slices explain a deviation in ready-made rows
+    Locate(locate::LocateArguments),
     /// Judge what `score` wrote: events against labels, the Numenta benchmark, or alarms per week
     Judge(judge::JudgeArguments),
     /// Measure what severities are worth on synthetic counts: false events, and the faults that are found
@@ -111,6 +114,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Tune(arguments) => tune::tune(arguments).await,
         Command::Train(arguments) => train::train(arguments).await,
         Command::Score(arguments) => score::score(&arguments),
+        Command::Locate(arguments) => locate::run(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),
         Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Calendar(arguments) => calendar::calendar(&arguments),

@@ -57,9 +57,7 @@ pub(super) fn score(arguments: &ScoreArguments) -> anyhow::Result<()> {
         interval_seconds: arguments.interval.map(|interval| interval.as_secs() as u32),
         detector: arguments.detector,
     };
-    if let Some(missing) = arguments.files.iter().find(|path| !path.exists()) {
-        return Err(Exit::Usage(format!("no file `{}`", missing.display())).into());
-    }
+    require_files(&arguments.files)?;
     if let Some(time) = &arguments.explain {
         for path in &arguments.files {
             let explained = explain_series(open(path)?.1, &options, time).map_err(usage);
@@ -86,8 +84,14 @@ fn score_file(path: &Path, out: &Path, options: &ScoreOptions) -> anyhow::Result
     Ok(())
 }
 
+/// A file that is not there is wrong usage.
+pub(super) fn require_files(files: &[PathBuf]) -> Result<(), Exit> {
+    let missing = files.iter().find(|path| !path.exists());
+    missing.map_or(Ok(()), |path| Err(Exit::Usage(format!("no file `{}`", path.display()))))
+}
+
 /// The name of a file without its endings, and its text.
-fn open(path: &Path) -> anyhow::Result<(&str, Box<dyn Read>)> {
+pub(super) fn open(path: &Path) -> anyhow::Result<(&str, Box<dyn Read>)> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let file = BufReader::new(File::open(path)?);
     let (stem, input): (&str, Box<dyn Read>) = match name.strip_suffix(".gz") {

@@ -19,6 +19,8 @@ pub(super) struct CheckedMeasure {
     pub(super) input: Option<MeasureInput>,
     pub(super) direction: Direction,
     pub(super) unit: Option<String>,
+    /// What one unit is worth, and in which currency.
+    pub(super) worth: Option<(f64, String)>,
     /// The detector as written, if it has one of its own.
     pub(super) detector: Option<Value>,
     pub(super) guard: Guard,
@@ -37,6 +39,7 @@ pub(super) fn measure(
     let mut kind = None;
     let mut direction = Direction::Both;
     let mut unit = None;
+    let mut worth = None;
     let mut guard = Guard::default();
     let mut bounds = None;
     let mut conditions = Vec::new();
@@ -46,6 +49,7 @@ pub(super) fn measure(
         match key.as_str() {
             "direction" => direction = parse_direction(&key_path, value)?,
             "unit" => unit = Some(text(&key_path, value, "a unit")?.to_owned()),
+            "worth" => worth = Some(self::worth(&key_path, value)?),
             "detector" => detector = Some(value.clone()),
             "min_change" => guard.min_change = size(&key_path, value)?,
             "min_change_percent" => guard.min_change_share = size(&key_path, value)? / 100.0,
@@ -69,8 +73,32 @@ pub(super) fn measure(
         ));
     }
     let input = input.map(|kind| MeasureInput { kind, conditions });
+    let worth = worth
+        .or_else(|| unit.clone().filter(|unit| is_currency(unit) && is_sum(kind)).map(|unit| (1.0, unit)));
     guard.bounds = bounds.unwrap_or_else(|| natural_bounds(kind));
-    Ok(CheckedMeasure { name: name.to_owned(), kind, input, direction, unit, detector, guard })
+    Ok(CheckedMeasure { name: name.to_owned(), kind, input, direction, unit, worth, detector, guard })
+}
+
+/// Three capitals, as in ISO 4217.
+fn is_currency(unit: &str) -> bool {
+    unit.len() == 3 && unit.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+fn is_sum(kind: MeasureKind) -> bool {
+    kind == MeasureKind::Aggregate(AggregateKind::Sum)
+}
+
+/// `"39.90 EUR"`.
+fn worth(path: &str, value: &Value) -> Result<(f64, String), Problem> {
+    let parts = value.as_str().and_then(|text| text.trim().split_once(' '));
+    let amount = parts.and_then(|(amount, _)| amount.parse::<f64>().ok()).filter(|it| it.is_finite());
+    match (amount, parts.map(|(_, currency)| currency.trim())) {
+        (Some(amount), Some(currency)) if is_currency(currency) => Ok((amount, currency.to_owned())),
+        _ => Err(Problem::new(
+            path,
+            format!("`{value}`; expected an amount and a currency, e.g. \"39.90 EUR\""),
+        )),
+    }
 }
 
 /// A count of events is never negative.
@@ -128,7 +156,7 @@ fn measure_kind(
         "distinct" => AggregateKind::Distinct,
         _ => AggregateKind::Quantile(quantile(key).ok_or_else(|| {
             let detail = format!(
-                "is no key of a measure; expected {KINDS}, where, direction, unit, detector, bounds, min_change or \
+                "is no key of a measure; expected {KINDS}, where, direction, unit, worth, detector, bounds, min_change or \
                  min_change_percent"
             );
             Problem::new(path, detail)

@@ -15,7 +15,7 @@ use super::{
     written::{WrittenDetector, WrittenMonitor, WrittenZones},
 };
 use crate::{
-    anomaly::{MeasureFacts, MonitorFacts, Threshold},
+    anomaly::{MeasureFacts, MeasureShape, MonitorFacts, Threshold},
     pipeline::{Judging, MonitorSpec, RelationSpec, SliceZones},
     record::{FieldPaths, Mapping, TimestampFormat},
     window::{AggregateKind, Measure, MeasureKind, WindowGrid, WindowSpec, WindowWidth},
@@ -70,7 +70,12 @@ pub(super) fn check(
     let facts = MonitorFacts {
         monitor: name.to_owned(),
         dimensions: dimensions.clone(),
-        measures: measures.iter().map(facts).chain(relations.iter().map(relation_facts)).collect(),
+        measures: measures
+            .iter()
+            .map(|one| facts(one, &measures))
+            .chain(relations.iter().map(relation_facts))
+            .collect(),
+        funnel: funnel(&at("funnel"), &written.funnel, &measures)?,
         zone: zone.clone(),
         calm_windows: 3.max((CALM_SECONDS / width.seconds()) as u32),
         rules: rules(name, written, threshold, notifiers)?,
@@ -190,16 +195,35 @@ fn judging(
 }
 
 fn relation_facts(relation: &RelationSpec) -> MeasureFacts {
-    MeasureFacts { name: relation.name.clone(), unit: None, additive: false }
+    MeasureFacts { name: relation.name.clone(), unit: None, shape: MeasureShape::Other, worth: None }
 }
 
 fn min_mean_events(width: WindowWidth) -> f64 {
     (MIN_EVENTS_PER_DAY * width.seconds() as f64 / 86_400.0).min(ENOUGH_EVENTS_PER_WINDOW)
 }
 
-fn facts(measure: &CheckedMeasure) -> MeasureFacts {
-    let additive = matches!(measure.kind, MeasureKind::Aggregate(AggregateKind::Count | AggregateKind::Sum));
-    MeasureFacts { name: measure.name.clone(), unit: measure.unit.clone(), additive }
+fn facts(measure: &CheckedMeasure, measures: &[CheckedMeasure]) -> MeasureFacts {
+    let is_count = |index: usize| measures[index].kind == MeasureKind::Aggregate(AggregateKind::Count);
+    let shape = match measure.kind {
+        MeasureKind::Aggregate(AggregateKind::Count) => MeasureShape::Count,
+        MeasureKind::Aggregate(AggregateKind::Sum) => MeasureShape::Sum,
+        MeasureKind::Ratio { numerator, denominator } if is_count(numerator) => {
+            MeasureShape::Ratio { numerator, denominator }
+        }
+        MeasureKind::Aggregate(_) | MeasureKind::Ratio { .. } => MeasureShape::Other,
+    };
+    let (unit, worth) = (measure.unit.clone(), measure.worth.clone());
+    MeasureFacts { name: measure.name.clone(), unit, shape, worth }
+}
+
+/// The measures of a funnel by number; they must be counts.
+fn funnel(path: &str, names: &[String], measures: &[CheckedMeasure]) -> Result<Vec<usize>, Problem> {
+    let is_count = |measure: &CheckedMeasure| measure.kind == MeasureKind::Aggregate(AggregateKind::Count);
+    let number = |name: &String| {
+        let found = measures.iter().position(|measure| measure.name == *name && is_count(measure));
+        found.ok_or_else(|| Problem::new(path, format!("`{name}` is no count of this monitor")))
+    };
+    names.iter().map(number).collect()
 }
 
 fn zone(path: &str, name: &str) -> Result<TimeZone, Problem> {

@@ -84,6 +84,9 @@ pub(super) struct WrittenMonitor {
     pub(super) max_series: Option<usize>,
     pub(super) max_slices_per_partition: Option<usize>,
     pub(super) measures: BTreeMap<String, toml::Table>,
+    /// Counts in the order in which visitors pass them.
+    #[serde(default)]
+    pub(super) funnel: Vec<String>,
     #[serde(default)]
     pub(super) detector: WrittenDetector,
     #[serde(default)]

@@ -176,5 +176,5 @@ fn reading(cell: Cell, score: Option<&StoredScore>) -> Reading {
         side: if cell.value < stored.expected { Side::Drop } else { Side::Rise },
         reason: Reason::Quiet,
     });
-    Reading { actual: cell.value, score }
+    Reading { actual: cell.value, score, expected: score.map(|score| score.expected) }
 }

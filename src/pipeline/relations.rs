@@ -70,6 +70,7 @@ impl Relations {
                 Reading {
                     actual: judged.map_or(0.0, |judged| judged.distance),
                     score: judged.map(|judged| judged.score).filter(|_| !thin),
+                    expected: None,
                 }
             }));
         }

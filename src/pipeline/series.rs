@@ -83,14 +83,15 @@ impl SeriesState {
         let thin = self.is_thin(judging, cell);
         self.weigh(cell);
         let cell = cell?;
-        let mut score = None;
+        let (mut score, mut expected) = (None, None);
         if let Some(observation) = observation(judging, cell, events, seen) {
             let model = self.model.get_or_insert_with(|| judging.detector.start());
             let policy = if seen.hold { LearnPolicy::Hold } else { LearnPolicy::Learn };
-            let raw = model.observe(&observation, policy).filter(|_| !thin);
-            score = raw.map(|raw| judging.guard.apply(cell.value, raw));
+            let raw = model.observe(&observation, policy);
+            expected = raw.map(|raw| raw.expected);
+            score = raw.filter(|_| !thin).map(|raw| judging.guard.apply(cell.value, raw));
         }
-        Some(Reading { actual: cell.value, score })
+        Some(Reading { actual: cell.value, score, expected })
     }
 
     /// Takes in what somebody said; whether it changed anything.

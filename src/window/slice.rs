@@ -44,6 +44,12 @@ impl SliceKey {
         self.0.iter().zip(&inner.0).all(|(outer, inner)| outer.is_none() || outer == inner)
     }
 
+    /// True when some traffic may lie in both: no dimension has different values.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let meet = |(a, b): (&Option<Box<str>>, &Option<Box<str>>)| a.is_none() || b.is_none() || a == b;
+        self.0.iter().zip(&other.0).all(meet)
+    }
+
     /// The named values, e.g. `country=DE, device=mobile`; `everything` for the whole.
     pub fn describe(&self, dimensions: &[String]) -> String {
         let named: Vec<String> = dimensions

@@ -23,7 +23,7 @@ use tower::ServiceExt;
 
 use super::{ApiLimits, ApiState, MonitorInfo, router};
 use crate::{
-    anomaly::{MeasureFacts, MonitorFacts},
+    anomaly::{MeasureFacts, MeasureShape, MonitorFacts},
     pipeline::{
         Desk, Engine, EngineLimits, Judging, ManualClock, Monitor, MonitorSpec, RunPolicy, Runner,
         SliceZones, StatusBoard, Telemetry,
@@ -244,9 +244,11 @@ fn shop() -> (Decoder, MonitorSpec) {
             .map(|(name, _, unit)| MeasureFacts {
                 name: name.to_owned(),
                 unit: unit.map(str::to_owned),
-                additive: true,
+                shape: MeasureShape::Count,
+                worth: None,
             })
             .to_vec(),
+        funnel: Vec::new(),
         zone: zone.clone(),
         calm_windows: 2,
         rules: Vec::new(),
