@@ -124,10 +124,10 @@ impl Cutter {
         records: &mut Vec<Record>,
     ) -> usize {
         let payload = inflate(data, self.reading.bytes_max);
-        let envelope = self
-            .reading
-            .wants_envelope
-            .then(|| Box::new(Envelope { key, timestamp_millis, headers: Vec::new() }));
+        let envelope = self.reading.wants_envelope.then(|| {
+            let key = key.map(Bytes::from);
+            Box::new(Envelope { key, timestamp_millis, headers: Vec::new(), offset: None })
+        });
         let num_bytes = payload.len();
         match log_events(&payload).filter(|_| self.reading.opens_logs) {
             Some(events) => {
