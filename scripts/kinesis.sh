@@ -43,10 +43,12 @@ Server.prototype.listen = function (first, ...rest) {
 };
 JS
 }
-certificate() {   # kinesis-local does not start without one
+certificate() {   # kinesis-local does not start without one; ca.pem is the authority behind it
   [ ! -s "$home/tls.json" ] || return 0
-  openssl req -x509 -newkey rsa:2048 -nodes -keyout "$home/key.pem" -out "$home/cert.pem" -days 3650 -subj /CN=localhost \
-    -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' 2>/dev/null
+  openssl req -x509 -newkey rsa:2048 -nodes -keyout "$home/ca.key" -out "$home/ca.pem" -days 3650 -subj /CN=authority 2>/dev/null
+  openssl req -newkey rsa:2048 -nodes -keyout "$home/key.pem" -out "$home/request.pem" -subj /CN=localhost 2>/dev/null
+  openssl x509 -req -in "$home/request.pem" -CA "$home/ca.pem" -CAkey "$home/ca.key" -CAcreateserial -days 3650 \
+    -out "$home/cert.pem" -extfile <(echo 'subjectAltName=DNS:localhost,IP:127.0.0.1') 2>/dev/null
   node -e 'const f=require("fs"),d=process.argv[1]+"/";
     f.writeFileSync(d+"tls.json",JSON.stringify({server:{key:""+f.readFileSync(d+"key.pem"),cert:""+f.readFileSync(d+"cert.pem")}}))' "$home"
 }

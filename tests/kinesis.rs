@@ -293,18 +293,42 @@ async fn calls_are_signed_and_a_wrong_key_is_one_clear_error() {
     }
 }
 
+/// As Amazon words it, which no emulator does.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_name_the_setting() {
+    let emulator = Emulator::shared(Kind::Kinesalite);
+    let stream = emulator.stream("refused", 1).await;
+    let at = async |code| Arc::new(Plan::refusing(emulator.address(), code)).serve().await.to_string();
+    for (code, words) in [
+        (
+            "UnrecognizedClientException",
+            "the access key was refused; check the credentials that `sources.clicks`",
+        ),
+        ("InvalidSignatureException", "the access key was refused"),
+        ("AccessDeniedException", "allow kinesis:ListShards or check `sources.clicks.role_arn`"),
+    ] {
+        let said = Service::configured(&source(&at(code).await, &stream, "")).run_to_end();
+        assert_eq!(said.code, Some(1), "{code}: {}", said.stderr);
+        assert!(said.stderr.contains(words), "{code}: {}", said.stderr);
+    }
+    let mut service = Service::configured(&source(&at("ResourceNotFoundException").await, &stream, ""));
+    service.spawn();
+    service
+        .wait_for_status("there is no such stream; check `sources.clicks.stream` and `sources.clicks.region`")
+        .await;
+    service.stop();
+}
+
 /// A closed shard never ends in this emulator's fan-out, so the shards stay the same here; see the splits above
 /// for children, which are begun by the same code.
-#[tokio::test(flavor = "multi_thread")]
-async fn fan_out_goes_on_after_cuts_and_kills_without_loss_or_duplicates() {
+async fn receive_through_cuts_and_kills(name: &str, has_tls: bool) {
     let emulator = Emulator::shared(Kind::KinesisLocal);
-    let stream = emulator.stream("pushed", 2).await;
-    let wire = Wire::to(emulator.address()).await;
-    let mut service = Service::configured(&source(
-        &wire.address.to_string(),
-        &stream,
-        "fan_out = true\nconsumer = \"shop\"",
-    ));
+    let stream = emulator.stream(name, 2).await;
+    let wire = Wire::to(if has_tls { emulator.tls_address() } else { emulator.address() }).await;
+    let scheme = if has_tls { "https" } else { "http" };
+    let keys = source(&wire.address.to_string(), &stream, "fan_out = true\nconsumer = \"shop\"");
+    let keys = keys.replace("http://127.0.0.1", &format!("{scheme}://localhost"));
+    let mut service = Service::configured(&keys).with("SSL_CERT_FILE", &emulator.authority());
     let mut sent = Sent::seeded(51);
     service.spawn();
     service.wait_for_status(r#""state":"caught_up""#).await;
@@ -327,9 +351,20 @@ async fn fan_out_goes_on_after_cuts_and_kills_without_loss_or_duplicates() {
     assert_eq!(service.metric(&Service::trouble("polled_instead")).await.unwrap_or(0.0), 0.0);
     service.stop();
     sent.assert_stored(&service.sums());
-    let about = stream.client.describe_stream_summary().stream_name("pushed").send().await.expect("a stream");
+    let about = stream.client.describe_stream_summary().stream_name(name).send().await.expect("a stream");
     let consumers = about.stream_description_summary.and_then(|about| about.consumer_count);
     assert_eq!(consumers, Some(1), "found again by its name");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fan_out_goes_on_after_cuts_and_kills_without_loss_or_duplicates() {
+    receive_through_cuts_and_kills("pushed", false).await;
+}
+
+/// As Amazon does it.
+#[tokio::test(flavor = "multi_thread")]
+async fn fan_out_goes_on_over_tls_and_http_2() {
+    receive_through_cuts_and_kills("pushed-over-tls", true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

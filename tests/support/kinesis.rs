@@ -87,6 +87,16 @@ impl Emulator {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// Only of kinesis-local.
+    pub(crate) fn tls_address(&self) -> String {
+        format!("127.0.0.1:{}", self.port + 1)
+    }
+
+    /// The file with the authority behind that.
+    pub(crate) fn authority(&self) -> String {
+        self.home.join("ca.pem").display().to_string()
+    }
+
     pub(crate) async fn stream(&self, name: &str, shards: i32) -> Stream {
         let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
         let config = aws_sdk_kinesis::Config::builder()

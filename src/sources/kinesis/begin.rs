@@ -70,6 +70,7 @@ pub(super) async fn run(
         tasks: JoinSet::new(),
         answers: Arc::new(Semaphore::new(ANSWERS_HELD)),
         consumer: None,
+        has_read: false,
         lost: false,
     };
     drop(reader.read().await);

@@ -73,12 +73,11 @@ pub(super) async fn list_shards(client: &Client, config: &KinesisSourceConfig) -
     for _ in 0..PAGES_MAX {
         let request = client.list_shards();
         // A token stands for the stream and must come without it.
-        let request = match token.take() {
-            Some(token) => request.next_token(token),
-            None => {
-                let (name, arn) = names(config);
-                request.set_stream_name(name).set_stream_arn(arn)
-            }
+        let request = if let Some(token) = token.take() {
+            request.next_token(token)
+        } else {
+            let (name, arn) = names(config);
+            request.set_stream_name(name).set_stream_arn(arn)
         };
         let answer = request.send().await.map_err(|error| judge(config, "ListShards", &error))?;
         for shard in answer.shards.unwrap_or_default() {

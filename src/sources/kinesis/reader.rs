@@ -19,6 +19,7 @@ use super::{
     KinesisSourceConfig,
     client::list_shards,
     cut::Cutter,
+    failure::Failure,
     lineage::{self, Positions, Shards},
     place,
     shard::{Context, Over, Said, ShardTask},
@@ -75,6 +76,8 @@ pub(super) struct Reader {
     pub(super) answers: Arc<Semaphore>,
     /// Of fan-out; without one, shards are polled.
     pub(super) consumer: Option<Arc<str>>,
+    /// Some shard has been read.
+    pub(super) has_read: bool,
     pub(super) lost: bool,
 }
 
@@ -143,14 +146,19 @@ impl Reader {
         match said {
             Said::Read { batches, at_end, permit } => {
                 self.reading.insert(shard, Progress { at_end, in_trouble: false });
-                self.lost = false;
+                (self.lost, self.has_read) = (false, true);
                 self.say(Heard::Read(batches, self.state(), permit)).await
             }
             Said::Ended(batch) => {
                 self.ended.push(Ended { shard, batch, looks: 0 });
                 self.follow().await
             }
-            Said::Trouble(text) => {
+            Said::Trouble(Failure::Final(text)) if !self.has_read => {
+                self.say(Heard::Lost(SourceError::Unusable(text))).await?;
+                Err(Over)
+            }
+            Said::Trouble(failure) => {
+                let text = failure.text().to_owned();
                 tracing::warn!(
                     source = self.config.name,
                     shard,

@@ -84,7 +84,7 @@ pub(super) enum Said {
     /// It was closed and is read to its end.
     Ended(RecordBatch),
     /// It cannot be read now; the task goes on trying.
-    Trouble(String),
+    Trouble(Failure),
 }
 
 /// One shard and the means to read it.
@@ -163,7 +163,7 @@ impl ShardTask {
         if (lasts || matches!(failure, Failure::Final(_))) && !self.in_trouble {
             self.in_trouble = true;
             self.told = None;
-            self.say(Said::Trouble(failure.text().to_owned())).await?;
+            self.say(Said::Trouble(failure)).await?;
         }
         let pause = pace::after_failure(self.failures, pace::next_random(&mut self.random));
         tokio::time::sleep(pause).await;
