@@ -7,17 +7,17 @@
 mod kafka;
 #[path = "support/running.rs"]
 mod running;
-#[path = "support/tokens.rs"]
-mod tokens;
 #[path = "support/kafka_service.rs"]
 mod service;
+#[path = "support/tokens.rs"]
+mod tokens;
 
 use std::{io::Write, time::Duration};
 
 use kafka::{Broker, flush, send};
 use rdkafka::producer::Producer;
-use tokens::Tokens;
 use service::{PATIENCE, START, Sent, Service, next_random, plain};
+use tokens::Tokens;
 use tokio::time::Instant;
 
 /// How long a soak is, if the environment asks for one.

@@ -13,7 +13,7 @@ use super::{
     state::{App, names},
     wire::{ErrorWire, IncidentWire, rfc3339},
 };
-use crate::pipeline::{RulesPreview, PreviewError, PreviewedAlert, preview};
+use crate::pipeline::{PreviewError, PreviewedAlert, RulesPreview, preview};
 
 /// How far back is looked when `since` is left out.
 const DEFAULT_SPAN_MILLIS: i64 = 7 * 86_400_000;

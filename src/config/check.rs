@@ -263,7 +263,9 @@ fn format(name: &str, written: Option<&str>, columns: Option<&[String]>) -> Resu
         Some("snowplow") => Ok(Format::snowplow()),
         Some(other) => Err(Problem::new(
             format!("sources.{name}.format"),
-            format!("`{other}`; expected json, csv, tsv, cloudfront or snowplow (from Kafka also avro or protobuf)"),
+            format!(
+                "`{other}`; expected json, csv, tsv, cloudfront or snowplow (from Kafka also avro or protobuf)"
+            ),
         )),
     }
 }

@@ -30,7 +30,8 @@ use crate::{
     pipeline::MonitorSpec,
     record::{Decoder, Format, SourceId},
     sources::{
-        FileSourceConfig, HttpSender, HttpSourceConfig, KafkaSourceConfig, KinesisSourceConfig, S3SourceConfig,
+        FileSourceConfig, HttpSender, HttpSourceConfig, KafkaSourceConfig, KinesisSourceConfig,
+        S3SourceConfig,
     },
     store::Durability,
 };

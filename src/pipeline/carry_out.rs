@@ -1,7 +1,5 @@
 //! Carrying out what people ask of a monitor. Pure: the same instructions at the same places do the same.
 
-use std::collections::BTreeSet;
-
 use tidewatch_detectors::{Feedback, Said};
 
 use super::{

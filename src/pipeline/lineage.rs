@@ -121,7 +121,7 @@ mod tests {
                 readings = judge(&mut live, window, 1);
                 if window < restart {
                     blobs.extend(shard_frames(&frame(window), &readings, 1, 1));
-                    for snapshot in live.due_snapshots() {
+                    for snapshot in live.due_snapshots(&Ledger::default()) {
                         let shard = snapshot.shard;
                         snapshots[shard] = Some(snapshot);
                     }
@@ -135,7 +135,8 @@ mod tests {
                 if !is_whole && restart > BEGINS[1] {
                     continue; // The shard of what borrowed is always there.
                 }
-                let mut restored = models().with_snapshots(slices.len(), snapshots, &Ledger::default()).unwrap();
+                let mut restored =
+                    models().with_snapshots(slices.len(), snapshots, &Ledger::default()).unwrap();
                 for window in blobs.chunk_by(|blob, next| blob.start_millis == next.start_millis) {
                     let seen = |_: usize, millis: i64| seen(millis);
                     restored.fold(window, &slices, &seen, &Ledger::default(), &mut |_, _| {}).unwrap();

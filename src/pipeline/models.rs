@@ -273,7 +273,10 @@ impl Models {
             let index = slice * width + measure;
             let is_first = self.series.get(index).is_some_and(|state| state.model.is_none());
             let is_meant = self.only.as_ref().is_none_or(|only| only.contains(&SeriesAt { slice, measure }));
-            if !is_first || !is_meant || cell.is_none_or(|cell| cell.weight < self.measures[measure].min_weight) {
+            if !is_first
+                || !is_meant
+                || cell.is_none_or(|cell| cell.weight < self.measures[measure].min_weight)
+            {
                 continue;
             }
             let (series, learned) = (&self.series, &self.learned_through);

@@ -323,7 +323,7 @@ impl Monitor {
         let incidents = self.book.close_all();
         let at_millis = self.windows.next_start().unwrap_or_default();
         let milestones = self.lives.follow(&incidents, std::iter::empty(), at_millis);
-        self.take(Updates { incidents, alerts: Vec::new() }, milestones);
+        self.take(Updates { incidents, ..Updates::default() }, milestones);
     }
 
     /// Whether a full commit has anything to tell.

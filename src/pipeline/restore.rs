@@ -138,7 +138,8 @@ impl Folding<'_> {
         read: Reader<'_>,
     ) -> Result<(), RestoreError> {
         let name = &self.spec.facts.monitor;
-        let shard = models.shards().filter(|shards| shards.len() == 1).and_then(|shards| shards.first().copied());
+        let shard =
+            models.shards().filter(|shards| shards.len() == 1).and_then(|shards| shards.first().copied());
         loop {
             let range = HistoryRange { from_millis, to_millis, shard, limit: PAGE };
             let page = history.frames(name, range).await?;

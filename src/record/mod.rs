@@ -15,15 +15,15 @@ mod filter;
 mod inflate;
 mod json;
 mod mapping;
-#[cfg(feature = "schemas")]
-mod protobuf;
 #[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(feature = "schemas")]
+mod protobuf;
 mod reject;
 mod rows;
+mod sample;
 mod schema;
 mod tabbed;
-mod sample;
 mod timestamp;
 
 pub use checkpoint::{Checkpoint, CheckpointDelta, Conflict, PartitionId, Position, SourceId};
@@ -38,8 +38,8 @@ pub use mapping::{Event, Input, InputKind, Inputs, Mapping, MappingError, Measur
 pub use parquet::{ParquetError, ParquetRows};
 pub use reject::{Reject, RejectReason, RejectSample};
 pub use rows::{RowSplit, RowSplitter};
-pub use schema::{Encoding, Schema, SchemaError, SchemaOf, SchemaText, Schemas};
 pub use sample::{Sample, SampleForm};
+pub use schema::{Encoding, Schema, SchemaError, SchemaOf, SchemaText, Schemas};
 pub use timestamp::{TimestampFormat, TimestampFormatError};
 
 use std::sync::Arc;

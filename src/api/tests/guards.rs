@@ -54,7 +54,11 @@ const ROUTES: [(&str, &str); 33] = [
 ];
 
 fn request(method: &str, path: &str, authorization: Option<&str>) -> Request<Body> {
-    let path = path.replace("{name}", "shop").replace("{id}", "shop-1").replace("{number}", "1").replace("{source}", "shop");
+    let path = path
+        .replace("{name}", "shop")
+        .replace("{id}", "shop-1")
+        .replace("{number}", "1")
+        .replace("{source}", "shop");
     let request = Request::builder().method(method.to_uppercase().as_str()).uri(path);
     let request =
         authorization.into_iter().fold(request, |request, value| request.header("authorization", value));
