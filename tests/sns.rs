@@ -205,6 +205,8 @@ async fn store(folder: &Path, alerts: Vec<Alert>) {
         frames: vec![],
         models: vec![],
         incidents: vec![],
+        milestones: vec![],
+        instructed: vec![],
         alerts,
         retain_from_millis: None,
     };
@@ -216,6 +218,7 @@ async fn store(folder: &Path, alerts: Vec<Alert>) {
         inputs: vec![],
         monitors: Some(vec![monitor]),
         at_millis: 0,
+        receipts_kept_millis: 0,
     };
     store.commit(&commit).await.expect("the store takes it");
 }

@@ -234,6 +234,8 @@ impl Post {
             frames: vec![],
             models: vec![],
             incidents: vec![],
+            milestones: vec![],
+            instructed: vec![],
             alerts,
             retain_from_millis: None,
         };
@@ -245,6 +247,7 @@ impl Post {
             inputs: vec![],
             monitors: Some(vec![monitor]),
             at_millis: START,
+            receipts_kept_millis: 0,
         };
         self.store.commit(&commit).await.expect("the store takes it");
         self.alerts_stored.notify_waiters();

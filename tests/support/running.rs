@@ -43,7 +43,7 @@ impl Running {
 
     /// Another process over the same folder, which does not run yet.
     pub(crate) fn another(&self) -> Self {
-        Self { folder: self.folder.clone(), child: None }
+        Self { folder: self.folder.clone(), variables: self.variables.clone(), child: None }
     }
 
     pub(crate) fn spawn(&mut self) {
