@@ -11,10 +11,11 @@ pub(super) const CHART_ID: &str = "chart@tidewatch";
 
 const STYLE: &str = "\
 @media (prefers-color-scheme:dark){\
-.page{background:#0b1120!important}.card{background:#111827!important;border-color:#334155!important}\
+.page{background:#0b1120!important}.card{background:#111827!important;border-left-color:#334155!important;\
+border-right-color:#334155!important;border-bottom-color:#334155!important}\
 .text{color:#e5e7eb!important}.soft{color:#9ca3af!important}.line{border-color:#334155!important}\
 .button{background:#60a5fa!important;color:#0b1120!important}}\
-@media (max-width:480px){.page{padding:0!important}.card{border-width:0!important;border-radius:0!important}\
+@media (max-width:480px){.page{padding:0!important}.card{border-width:4px 0 0!important;border-radius:0!important}\
 .name{width:84px!important}}";
 
 /// The same through an incident, but for what mail programs put before it: threads need that.

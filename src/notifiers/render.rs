@@ -126,9 +126,9 @@ impl AlertWire {
             "Severity",
             format!("{:.0} (peak {:.0})", incident.severity.last, incident.severity.peak),
         ));
-        facts.push(("Since", incident.opened_at.clone()));
+        facts.push(("Since", clock(&incident.opened_at)));
         if let Some(closed) = &incident.closed_at {
-            facts.push(("Until", closed.clone()));
+            facts.push(("Until", clock(closed)));
         }
         if incident.num_members > 1 {
             facts.push(("Series", incident.num_members.to_string()));
@@ -186,6 +186,11 @@ impl AlertWire {
         }
         text
     }
+}
+
+/// A time as people write it.
+fn clock(rfc3339: &str) -> String {
+    format!("{} UTC", rfc3339.get(..16).unwrap_or(rfc3339).replace('T', " "))
 }
 
 /// A number as people write it.
@@ -249,8 +254,13 @@ pub(super) mod tests {
     #[test]
     fn the_text_says_what_where_and_how_much() {
         let text = AlertWire::new(&alert("opened"), Some("https://tw.example/incidents/{id}")).text();
-        for part in ["Severity 94: revenue 88 %", "Slice: country DE", "Expected: 1,200", "/incidents/shop-3"]
-        {
+        for part in [
+            "Severity 94: revenue 88 %",
+            "Slice: country DE",
+            "Expected: 1,200",
+            "Since: 2026-03-01 08:25 UTC",
+            "/incidents/shop-3",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }
