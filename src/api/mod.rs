@@ -27,6 +27,7 @@ mod openapi;
 mod page;
 mod params;
 mod past;
+mod said;
 mod slices;
 mod state;
 #[cfg(test)]
