@@ -6,7 +6,7 @@ mod support;
 
 use support::{Chance, START};
 use tidewatch_detectors::{
-    Detector, DetectorConfig, Direction, Entry, Feedback, LearnPolicy, Model, Observation, Reason,
+    Detector, DetectorConfig, Direction, Entry, Feedback, LearnPolicy, Model, Observation, Reason, Said,
     SeasonalConfig, Side, ValueKind, preview, rebuild,
 };
 
@@ -121,6 +121,22 @@ fn a_running_alarm_falls_silent_at_once_for_its_whole_length() {
     shop.model.apply(&EXPECTED);
     let heard = shop.run(4 * HOUR, 1.6);
     assert!(!is_loud(&heard), "{} {}", heard.page, heard.minor);
+}
+
+#[test]
+fn an_alarm_in_numbers_silences_its_like_elsewhere_until_it_expires() {
+    let mut shop = Shop::new(20);
+    assert_eq!(shop.model.last_alarm(Side::Rise), None);
+    shop.event(HOUR, 1.6);
+    let alarm = shop.model.last_alarm(Side::Rise).unwrap();
+    assert!(alarm.height > 0.3 && alarm.height < 0.8 && alarm.length >= 6, "{alarm:?}");
+    let mut other = Shop::new(21);
+    let expires = Some(START + (other.index + 10 * DAY) * 300);
+    assert!(other.model.hear(&Said { feedback: EXPECTED, about: Some(alarm), expires }));
+    let heard = other.event(HOUR, 1.6);
+    assert!(!is_loud(&heard) && heard.reason == Reason::Expected, "{} {}", heard.page, heard.minor);
+    other.run(10 * DAY, 1.0);
+    assert!(is_loud(&other.event(HOUR, 1.6)), "found again after it expired");
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod params;
 mod past;
 mod pixel;
 mod preview;
+mod said;
 mod senders;
 mod slices;
 mod state;

@@ -79,7 +79,7 @@ fn wire(
         (Some(_), None) => "The detector gave no score.".to_owned(),
     };
     for cause in why.iter().flat_map(own_causes) {
-        text.push_str(&format!(" It was not flagged because {cause}."));
+        text.extend([" It was not flagged because ", &cause, "."]);
     }
     WhyWire {
         monitor,
@@ -111,9 +111,12 @@ fn held_back(why: &Why) -> Vec<String> {
 /// What holds back outside of the detector.
 fn own_causes(why: &Why) -> Vec<String> {
     let causes = [
-        (why.thin, "too few events stand behind the series or this window to judge it"),
-        (why.guarded, "the change is smaller than the least that the measure asks for"),
-        (why.held, "the time is excluded: an outage, or reported as missed; it is not learned either"),
+        (why.held_back.thin, "too few events stand behind the series or this window to judge it"),
+        (why.held_back.guarded, "the change is smaller than the least that the measure asks for"),
+        (
+            why.held_back.excluded,
+            "the time is excluded: an outage, or reported as missed; it is not learned either",
+        ),
     ];
     causes.into_iter().filter(|(holds, _)| *holds).map(|(_, cause)| cause.to_owned()).collect()
 }

@@ -312,14 +312,15 @@ fn say(json: bool, answer: &Value, show: impl FnOnce(&Value)) -> anyhow::Result<
 fn done(answer: &Value) {
     let what = text(&answer["what"]);
     let count = |key: &str| answer[key].as_u64().unwrap_or(0);
-    let mut line = format!("done: {what} (number {})", count("number"));
-    if count("num_series") > 0 {
-        line += &format!("; {} series heard of it", count("num_series"));
+    let mut parts = vec![format!("done: {what} (number {})", count("number"))];
+    for (key, happened) in
+        [("num_series", "series heard of it"), ("num_unlearned", "series unlearned the range")]
+    {
+        if count(key) > 0 {
+            parts.push(format!("{} {happened}", count(key)));
+        }
     }
-    if count("num_unlearned") > 0 {
-        line += &format!("; {} series unlearned the range", count("num_unlearned"));
-    }
-    output::line(line);
+    output::line(parts.join("; "));
 }
 
 /// One line of a list.

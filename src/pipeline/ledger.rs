@@ -164,15 +164,12 @@ impl Ledger {
     /// A number that changes with what the models of a shard heard up to `number`, and with what they hold.
     pub(super) fn fingerprint(&self, shard: usize, number: u64) -> u64 {
         let heard = self.heard.iter().filter(|heard| heard.number <= number);
-        let mut text = String::new();
-        for heard in heard {
-            for (series, said) in heard.of_shard(shard) {
-                text += &format!("{} {series:?} {said:?};", heard.number);
-            }
-        }
-        for (series, ranges) in self.holds.range(of_shard(shard)) {
-            text += &format!("{series:?} {ranges:?};");
-        }
+        let said: Vec<_> =
+            heard.map(|heard| (heard.number, heard.of_shard(shard).collect::<Vec<_>>())).collect();
+        let said: Vec<_> = said.iter().filter(|(_, said)| !said.is_empty()).collect();
+        let holds: Vec<_> = self.holds.range(of_shard(shard)).collect();
+        let text =
+            if said.is_empty() && holds.is_empty() { String::new() } else { format!("{said:?} {holds:?}") };
         crate::calendar::class_of(&text)
     }
 

@@ -63,7 +63,7 @@ pub use reconsider::{Explained, Past, Preview, PreviewedIncident};
 pub use relations::RelationSpec;
 pub use restore::{RestoreError, relearn, restore};
 pub use run::{IncidentWatcher, RunError, RunPolicy, Runner};
-pub use series::{Judging, Seen, Why};
+pub use series::{Judging, OutsideCauses, Seen, Why};
 pub use spec::{MonitorSpec, SliceZones};
 pub use status::{FeedbackFigures, MonitorStatus, SourceStatus, StatusBoard};
 pub use telemetry::Telemetry;

@@ -1,7 +1,9 @@
 //! The model of one series, and what it is told of a window.
 
 use serde::{Deserialize, Serialize};
-use tidewatch_detectors::{DetectorConfig, Explanation, LearnPolicy, Model, Observation, Occasion, Said};
+use tidewatch_detectors::{
+    DetectorConfig, Explanation, LearnPolicy, Model, Observation, Occasion, Said, Score,
+};
 
 use super::Guard;
 use crate::{anomaly::Reading, window::Cell};
@@ -59,16 +61,21 @@ pub(super) struct SeriesState {
 pub struct Why {
     /// What the detector says; `None` while one other than the seasonal warms up, or where nothing is judged.
     pub explanation: Option<Explanation>,
-    /// Too little stands behind the series, or this window, to judge it.
-    pub thin: bool,
-    /// A minimum change of the measure held it back.
-    pub guarded: bool,
-    /// It is not learned: an outage, or reported as missed.
-    pub held: bool,
-    /// The calendar knows it.
-    pub occasion: bool,
+    /// What held it back outside of the detector.
+    pub held_back: OutsideCauses,
     /// Windows seen and needed, while the series warms up.
     pub learning: Option<(u64, u64)>,
+}
+
+/// What can hold an alarm back outside of the detector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutsideCauses {
+    /// Too little stands behind the series, or this window, to judge it.
+    pub thin: bool,
+    /// A minimum change of the measure.
+    pub guarded: bool,
+    /// It is not learned: an outage, or reported as missed.
+    pub excluded: bool,
 }
 
 impl SeriesState {
@@ -103,28 +110,22 @@ impl SeriesState {
     pub(super) fn explain(&self, judging: &Judging, cell: Cell, events: u64, seen: Seen) -> Why {
         let thin = self.is_thin(judging, Some(cell));
         let observation = observation(judging, cell, events, seen);
-        let explained = |observation: &Observation| {
-            let fresh;
-            let model = match &self.model {
-                Some(model) => model,
-                None => {
-                    fresh = judging.detector.start();
-                    &fresh
-                }
-            };
-            model.explain(observation)
+        let explained = |observation: &Observation| match &self.model {
+            Some(model) => model.explain(observation),
+            None => judging.detector.start().explain(observation),
         };
         let explanation = observation.as_ref().and_then(explained);
         let raw = explanation.as_ref().and_then(|explanation| explanation.score);
         let guarded = raw.map(|raw| judging.guard.apply(cell.value, raw));
+        let is_guarded = |(guarded, raw): (Score, Score)| {
+            guarded.page_log10_rate > raw.page_log10_rate || guarded.minor_log10_rate != raw.minor_log10_rate
+        };
         Why {
-            held: seen.hold,
-            thin: thin || observation.is_none(),
-            guarded: guarded.zip(raw).is_some_and(|(guarded, raw)| {
-                guarded.page_log10_rate > raw.page_log10_rate
-                    || guarded.minor_log10_rate != raw.minor_log10_rate
-            }),
-            occasion: seen.occasion.is_some(),
+            held_back: OutsideCauses {
+                thin: thin || observation.is_none(),
+                guarded: guarded.zip(raw).is_some_and(is_guarded),
+                excluded: seen.hold,
+            },
             learning: self
                 .model
                 .as_ref()

@@ -9,7 +9,7 @@ use super::{IncidentWire, rfc3339};
 use crate::{
     anomaly::{Incident, Milestone},
     calendar::SpecialTimeWire,
-    pipeline::{Ask, Instructed, Preview, PreviewedIncident},
+    pipeline::{Ask, Instructed, Label, Preview, PreviewedIncident},
 };
 
 /// What people did with an incident.
@@ -334,7 +334,7 @@ impl From<&PreviewedIncident> for PreviewedWire {
             opened_at: wire.opened_at,
             severity: wire.severity.peak,
             summary: wire.summary,
-            label: previewed.label.map(|label| label.as_str()),
+            label: previewed.label.map(Label::as_str),
         }
     }
 }
