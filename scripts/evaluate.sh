@@ -7,7 +7,7 @@
 #   TIDEWATCH   a program to use as it is; without it, this script builds one
 #   PYTHON      a python3 with numpy, pandas and numba; without it, they are installed into target/evaluate
 #
-#   ONLY        `causes`: only the tables about causes of incidents (no prototype and no numba needed)
+#   ONLY        `causes`: only the tables about causes of incidents
 #
 # About seven minutes on two cores, and twenty for the faults of the simulated shop.
 set -euo pipefail

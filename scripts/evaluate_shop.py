@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 """Seeded faults of the simulated shop through `backtest`: is each one incident, with the right slice and funnel step?
 
-  evaluate_shop.py PROGRAM WORK OUT.md [--seeds 1-13] [--days 35] [--rate 500] [--faults 8] [--keep]
+  evaluate_shop.py PROGRAM WORK OUT.md [--seeds 1-15] [--days 35] [--rate 500] [--faults 8] [--keep]
 
 For each seed: `simulate` writes events, truth and a configuration into WORK, `backtest` lists incidents, the events are
-deleted. Only incidents that page count (kind deviation: peak severity 60 or more), and none that was merged into another.
-An incident belongs to a fault when it is open inside it or opens within 30 minutes after it. One incident means exactly
-one. Slice and step are those of the longest incident of the fault: `slices` is the truth's slice alone; the step is the
-measure that the fault acts on (an outage: the first step). Faults without an incident count as wrong.
+deleted. An incident belongs to a fault when it is open inside it or opens within 30 minutes after it. Incidents that page
+count (kind deviation, peak severity 70 or more, not merged into another). A fault that none pages for is *listed* when an
+incident below that opened in it; those are then its incidents. One incident means exactly one. Slice and step are those of the
+fault's longest incident: `slices` is the truth's slice alone; the step is the measure that the fault acts on (an
+outage: the first step). Faults without an incident count as wrong.
 """
 import argparse, collections, datetime, json, os, subprocess, time
 
 GRACE = datetime.timedelta(minutes=30)
-PAGE = 60
+PAGE = 70
 
 
 def instant(text):
@@ -35,40 +36,44 @@ def run(program, work, seed, days, rate, faults, keep):
 
 
 def judge(truth, incidents):
-    pages = [i for i in incidents if i["kind"] == "deviation" and i["severity"]["peak"] >= PAGE and not i.get("merged_into")]
-    last = max([instant(i["until"]) for i in incidents], default=datetime.datetime.max.replace(tzinfo=datetime.timezone.utc))
+    whole = [i for i in incidents if not i.get("merged_into") and i["kind"] != "no_data"]
+    is_page = lambda i: i["kind"] == "deviation" and i["severity"]["peak"] >= PAGE
+    far = datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
+    last = max([instant(i["until"]) for i in incidents], default=far)
     mine, taken = [], set()
     for fault in truth:
         start, end = instant(fault["start"]), instant(fault["end"])
         own = []
-        for number, i in enumerate(pages):
-            closed = instant(i["closed_at"]) if i["closed_at"] else last
-            if instant(i["opened_at"]) < end + GRACE and closed > start:
-                own.append((min(closed, end) - max(instant(i["opened_at"]), start), number))
-                taken.add(number)
-        best = pages[max(own)[1]] if own else None
+        for i in whole:
+            opened, closed = instant(i["opened_at"]), instant(i["closed_at"]) if i["closed_at"] else last
+            if opened < end + GRACE and closed > start and (is_page(i) or start - GRACE <= opened < end):
+                own.append((min(closed, end) - max(opened, start), i["id"], i))
+        pages = [one for one in own if is_page(one[2])]
+        taken.update(one[1] for one in pages)
+        own, best = pages or own, max(pages or own)[2] if own else None
         step = "views" if fault["measure"] == "*" else fault["measure"]
         mine.append({
-            "kind": fault["kind"], "fault": fault, "incidents": len(own), "best": best, "all": [pages[n]["id"] for _, n in own],
-            "slice": bool(best) and best["slices"] == [fault["slice"]],
+            "kind": fault["kind"], "fault": fault, "pages": len(pages), "incidents": len(own), "best": best,
+            "all": [one[1] for one in own], "slice": bool(best) and best["slices"] == [fault["slice"]],
             "step": bool(best) and (best.get("broken_step") or best["measure"]) == step,
         })
-    return mine, [page for number, page in enumerate(pages) if number not in taken]
+    return mine, [i for i in whole if is_page(i) and i["id"] not in taken]
 
 
 def row(name, faults):
     count = len(faults)
     found = [one for one in faults if one["incidents"]]
+    paged = [one for one in faults if one["pages"]]
     share = lambda some: f"{100 * len(some) / count:.0f} %" if count else ""
     one = [fault for fault in faults if fault["incidents"] == 1]
     right = [[fault for fault in found if fault[what]] for what in ("slice", "step")]
-    return f"| {name} | {count} | {share(found)} | {share(one)} | {share(right[0])} | {share(right[1])} |"
+    return f"| {name} | {count} | {share(paged)} | {share(found)} | {share(one)} | {share(right[0])} | {share(right[1])} |"
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program"), parser.add_argument("work"), parser.add_argument("out")
-    parser.add_argument("--seeds", default="1-13")
+    parser.add_argument("--seeds", default="1-15")
     parser.add_argument("--days", type=int, default=35)
     parser.add_argument("--rate", type=float, default=500)
     parser.add_argument("--faults", type=float, default=8)
@@ -89,8 +94,8 @@ def main():
                       b.get("broken_step"), b.get("measure"), b.get("slices"), round(b.get("share", 0), 2), b.get("opened_at", "")[5:16])
     weeks = (high - low + 1) * arguments.days / 7
     lines = [
-        "| Fault | Count | Found | Exactly one incident | Right slice | Right first broken step |",
-        "|---|---|---|---|---|---|",
+        "| Fault | Count | Paged | Paged or listed | Exactly one incident | Right slice | Right first broken step |",
+        "|---|---|---|---|---|---|---|",
     ]
     kinds = collections.Counter(one["kind"] for one in faults)
     lines += [row(kind, [one for one in faults if one["kind"] == kind]) for kind, _ in kinds.most_common()]

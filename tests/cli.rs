@@ -108,6 +108,7 @@ fn every_command_has_help() {
         "backtest",
         "train",
         "score",
+        "locate",
         "export",
         "simulate",
         "completions",
@@ -639,6 +640,50 @@ fn as_csv(points: &[(String, String)]) -> String {
     points.iter().fold("shop,when,sales\n".to_owned(), |text, (time, value)| {
         text + "\"a, b\"," + time + "," + value + "\n"
     })
+}
+
+#[test]
+fn locate_names_the_slices_and_writes_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rows, out) = (folder.path().join("failures.csv.gz"), folder.path().join("causes.json"));
+    let mut lines = vec!["minute,cdn,device,failed,requests".to_owned()];
+    for minute in 0..8 {
+        for cdn in ["a", "b", "c"] {
+            for device in ["phone", "tv"] {
+                let failed = if (minute, cdn, device) == (7, "b", "tv") { 240 } else { 10 + minute % 3 };
+                lines.push(format!("2026-03-01 08:2{minute},{cdn},{device},{failed},1000"));
+            }
+        }
+    }
+    std::fs::write(&rows, gzip(lines.join("\n").as_bytes())).unwrap();
+    let file = rows.display().to_string();
+    let locate = |more: &[&str]| {
+        let common = ["locate", &file, "--timestamp", "minute", "--at", "2026-03-01 08:27"];
+        finish(&mut tidewatch(common.iter().chain(more).copied()))
+    };
+    let json_out = out.display().to_string();
+    let dimensions = ["--dimensions", "cdn,device", "--json", &json_out];
+    let said = locate(&[&["--ratio", "failed/requests"], &dimensions[..]].concat());
+    assert_done(&said);
+    assert!(said.stdout.contains("cdn=b, device=tv explains 100 %"), "{said:?}");
+    let found = json(&out);
+    assert_eq!(found[0]["file"], file.as_str());
+    let explanations = found[0]["explanations"].as_array().unwrap();
+    assert_keys(&explanations[0], &["slices", "share", "score", "actual", "expected"]);
+    assert_eq!(explanations[0]["slices"], serde_json::json!([{"cdn": "b", "device": "tv"}]));
+    let scores: Vec<f64> = explanations.iter().map(|one| one["score"].as_f64().unwrap()).collect();
+    assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+
+    let said = locate(&["--sum", "requests", "--dimensions", "cdn,device"]);
+    assert_done(&said);
+    assert!(said.stdout.trim_start().starts_with('['), "JSON on standard output: {said:?}");
+    assert_refused(
+        &locate(&["--sum", "orders", "--dimensions", "cdn"]),
+        2,
+        &["no column `orders`", "failed"],
+    );
+    assert_refused(&locate(&["--ratio", "failed", "--dimensions", "cdn"]), 2, &["NUMERATOR/DENOMINATOR"]);
+    assert_refused(&locate(&["--dimensions", "cdn"]), 2, &["--sum"]);
 }
 
 /// Scores files with these contents and gives the lines of each result without the header.

@@ -109,15 +109,13 @@ impl IncidentBook {
         let minor = group::accompany(&mut self.open, view, minor, &mut homes);
         if let Some(opened_millis) = minor.iter().map(|anomaly| anomaly.opened_millis).min() {
             let known = self.open.iter().find(|(_, open)| open.incident.kind == IncidentKind::Minor);
-            let number = known.map_or_else(
-                || {
-                    let severity = minor.iter().map(|anomaly| anomaly.severity.last).fold(0.0, f64::max);
-                    let (number, opened) = next(IncidentKind::Minor, opened_millis, severity);
-                    self.open.insert(number, opened);
-                    number
-                },
-                |(number, _)| *number,
-            );
+            let known = known.map(|(number, _)| *number);
+            let number = known.unwrap_or_else(|| {
+                let severity = minor.iter().map(|anomaly| anomaly.severity.last).fold(0.0, f64::max);
+                let (number, opened) = next(IncidentKind::Minor, opened_millis, severity);
+                self.open.insert(number, opened);
+                number
+            });
             homes.joining.insert(number, minor);
         }
         self.num_opened = num_opened;

@@ -1,10 +1,9 @@
 //! What explains an open incident: its slices, the first broken step of the funnel, and how each measure went there.
 //!
-//! The search runs over the measure that broke first in the order of the funnel, since what is lost early is lost later
-//! too and early steps count most events. A step is broken when, over the windows so far, it is four standard
+//! The search runs over every measure with anomalies, and the one with most evidence is believed. A step is broken when, over the windows so far, it is four standard
 //! deviations off and by at least a tenth and a third of what the most unusual measure is off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +15,9 @@ use crate::window::SliceKey;
 
 /// The slices are searched over the sum of this many first windows; then again whenever an incident is more unusual.
 const SETTLING_WINDOWS: u32 = 12;
+
+/// With less evidence than this, the slice of the most unusual series is the explanation.
+const BELIEVED_SCORE: f64 = 8.0;
 
 const BROKEN_DEVIATIONS: f64 = 4.0;
 const BROKEN_SHARE_MIN: f64 = 0.1;
@@ -48,6 +50,8 @@ pub(super) struct Explained {
     pub(super) steps: Vec<Step>,
     /// Windows with anomalies so far.
     windows: u32,
+    /// Measures with anomalies so far.
+    measures: BTreeSet<usize>,
     sum: SpaceSum,
 }
 
@@ -84,41 +88,33 @@ impl Explained {
         }
     }
 
-    /// Takes a window in which the series `rarest` is the most unusual. `others` are explained by other incidents.
+    /// Takes a window in which `joining` are the measures and `rarest` the most unusual series of all. `others` are
+    /// explained by other incidents.
     pub(super) fn take(
         &mut self,
         view: &WindowView<'_>,
         space: &Space<'_>,
-        rarest: usize,
-        is_new_peak: bool,
+        joining: impl Iterator<Item = usize>,
+        (rarest, is_new_peak): (usize, bool),
         others: &[SliceKey],
     ) {
         self.windows += 1;
-        let is_settling = self.windows <= SETTLING_WINDOWS;
-        let searches = is_new_peak || is_settling;
-        if searches {
-            if !is_settling {
-                self.sum = SpaceSum::default();
-            }
+        self.measures.extend(joining);
+        if self.windows <= SETTLING_WINDOWS {
             space.add_to(&mut self.sum);
+            let measures: Vec<usize> = self.measures.iter().copied().collect();
+            self.search(space, &measures, others);
+        } else if is_new_peak {
+            self.sum = SpaceSum::default();
+            space.add_to(&mut self.sum);
+            let known = self.score;
+            self.search(space, &[self.measure], others);
+            self.score = self.score.max(known);
         }
-        let primary = view.measure(rarest);
-        if searches {
-            let measure = self.first_broken(view.facts, primary).unwrap_or(primary);
-            self.search(space, measure, others);
-            if self.slices.is_empty() {
-                self.adopt(vec![view.slice(rarest).clone()], 1.0, primary);
-            }
+        if self.slices.is_empty() {
+            self.adopt(vec![view.slice(rarest).clone()], 1.0, view.measure(rarest));
         }
         self.follow(view, space);
-        let Some(broken) = self.first_broken(view.facts, primary).filter(|_| searches) else { return };
-        if broken != self.measure {
-            let before = self.slices.clone();
-            self.search(space, broken, others);
-            if self.slices != before {
-                self.follow(view, space);
-            }
-        }
     }
 
     /// Begins with what was found.
@@ -128,11 +124,15 @@ impl Explained {
         self.adopt(finding.slices, finding.share, measure);
     }
 
-    fn search(&mut self, space: &Space<'_>, measure: usize, others: &[SliceKey]) {
-        let found = space.explain_sum(&self.sum, measure, others);
-        let Some(found) = found.filter(|found| found.score > 0.0) else { return };
-        if self.slices.is_empty() || self.measure != measure || found.score >= self.score {
-            self.begin(space, found, measure);
+    /// Takes the measure with most evidence: what breaks early in a funnel is counted most.
+    fn search(&mut self, space: &Space<'_>, measures: &[usize], others: &[SliceKey]) {
+        let found = measures
+            .iter()
+            .filter_map(|measure| Some((*measure, space.explain_sum(&self.sum, *measure, others)?)));
+        let best = found.max_by(|(a, one), (b, two)| one.score.total_cmp(&two.score).then(b.cmp(a)));
+        let Some((measure, best)) = best.filter(|(_, best)| best.score >= BELIEVED_SCORE) else { return };
+        if self.windows <= SETTLING_WINDOWS || best.score >= self.score {
+            self.begin(space, best, measure);
         }
     }
 

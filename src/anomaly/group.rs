@@ -20,6 +20,9 @@ use crate::window::SliceKey;
 /// Evidence from which on a second cause is believed.
 const APART_SCORE: f64 = 30.0;
 
+/// A minor anomaly of this severity is rare enough to keep a paging incident open.
+const MINOR_CLEAR: f64 = 90.0;
+
 /// At most so many anomalies of a window ask the search where they belong; further ones join in doubt.
 const SEARCHES_MAX: usize = 8;
 
@@ -52,9 +55,8 @@ impl OpenIncident {
         passing: &BTreeSet<usize>,
         others: &[SliceKey],
     ) {
-        let is_paging = self.incident.kind == IncidentKind::Deviation;
         for anomaly in joining {
-            if (anomaly.is_page() || !is_paging) && !passing.contains(&anomaly.series) {
+            if self.lasts_with(anomaly, view.slice(anomaly.series)) && !passing.contains(&anomaly.series) {
                 self.active.insert(anomaly.series);
             } else {
                 self.active.remove(&anomaly.series);
@@ -64,8 +66,18 @@ impl OpenIncident {
         let is_new_peak = self.incident.take(view, joining);
         self.incident.num_members = self.seen.len();
         let rarest = self.incident.members.first().map_or(0, |member| member.anomaly.series);
-        self.explained.take(view, space, rarest, is_new_peak, others);
+        let measures = joining.iter().map(|anomaly| view.measure(anomaly.series));
+        self.explained.take(view, space, measures, (rarest, is_new_peak), others);
         self.incident.restate(view.facts, &self.explained, view.measure(rarest));
+    }
+}
+
+impl OpenIncident {
+    /// Whether the incident goes on while this anomaly does. A clear minor one inside its slices keeps a paging one
+    /// open, so that trouble which fades and comes back is one; others are too frequent for that.
+    fn lasts_with(&self, anomaly: &Anomaly, slice: &SliceKey) -> bool {
+        let is_clear = anomaly.minor_peak >= MINOR_CLEAR && self.explained.contains(slice);
+        self.incident.kind != IncidentKind::Deviation || anomaly.is_page() || is_clear
     }
 }
 
@@ -172,7 +184,7 @@ fn place(
     }
 }
 
-/// Lets minor anomalies accompany the paging incident that shares traffic with them: they are told with it and do not
+/// Lets minor anomalies accompany the paging incident that shares traffic with them; most are told with it and do not
 /// keep it open. Gives back those that are alone.
 pub(super) fn accompany<'a>(
     all: &mut OpenIncidents,
@@ -186,7 +198,10 @@ pub(super) fn accompany<'a>(
         let host = all.iter().find(|(_, open)| {
             open.incident.kind == IncidentKind::Deviation && open.explained.overlaps(slice)
         });
-        let Some((number, id)) = host.map(|(number, open)| (*number, open.incident.id.clone())) else {
+        let told = |(number, open): (&u64, &OpenIncident)| {
+            (*number, open.incident.id.clone(), open.lasts_with(anomaly, slice))
+        };
+        let Some((number, id, lasts)) = host.map(told) else {
             alone.push(anomaly);
             continue;
         };
@@ -195,7 +210,9 @@ pub(super) fn accompany<'a>(
                 open.incident.merged_into = Some(id.clone());
             }
         }
-        if let Some(joining) = homes.joining.get_mut(&number) {
+        if lasts {
+            homes.joining.entry(number).or_default().push(anomaly);
+        } else if let Some(joining) = homes.joining.get_mut(&number) {
             joining.push(anomaly);
         }
     }

@@ -299,7 +299,13 @@ impl Incident {
                 Some((step, if longer.is_some() { side(&step) } else { member.anomaly.side }))
             }
             (None, Some(followed)) => Some((*followed, side(followed))),
-            (None, None) => None,
+            // The slices were searched for another measure; the most unusual series of this one stands for it.
+            (None, None) => {
+                let like = self.members.iter().find(|one| one.measure == measure).or(self.members.first())?;
+                let Anomaly { actual, expected, lower, upper, num_windows, .. } = like.anomaly;
+                let step = Step { actual, expected, lower, upper, windows: num_windows, ..Step::default() };
+                Some((step, like.anomaly.side))
+            }
         }
     }
 

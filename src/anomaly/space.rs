@@ -15,8 +15,11 @@ use super::{
 use crate::window::SliceKey;
 
 /// How the values of a cell scatter around what its model expects: a coefficient of variation of 10 %. Models
-/// know the season, so it is less than that of [`super::locate::DISPERSION_OF_ROWS`].
+/// know the season, so it is less than that of plain rows.
 const DISPERSION_OF_MODELS: f64 = 100.0;
+
+/// The cost of naming a value: models err for themselves.
+const COST_OF_MODELS: f64 = 1.0;
 
 /// A level of more cells is not looked at; coarser ones are.
 const CELLS_MAX: usize = 50_000;
@@ -229,6 +232,7 @@ impl<'w> Space<'w> {
         Cube {
             levels: self.levels.iter().map(level).collect(),
             dispersion: DISPERSION_OF_MODELS,
+            cost: COST_OF_MODELS,
             additive: self.view.facts.measures[measure].adds_up(),
         }
     }

@@ -5,10 +5,6 @@
 
 use super::Level;
 
-/// The scatter where the expected value is no more than a mean of earlier rows: a coefficient of variation of 22 %.
-/// Flat from 15 to 30 on the 47 RobustSpot cases.
-pub const DISPERSION_OF_ROWS: f64 = 20.0;
-
 /// The cells of a level as counts.
 #[derive(Debug)]
 pub(super) struct Evidence {
@@ -50,8 +46,8 @@ const MIN_EXPECTED: f64 = 1e-9;
 
 #[cfg(test)]
 mod tests {
-    use super::super::CubeCell;
     use super::*;
+    use crate::anomaly::locate::CubeCell;
 
     #[test]
     fn cells_that_agree_speak_for_a_cause_and_cells_that_do_not_against_it() {

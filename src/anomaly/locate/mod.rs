@@ -14,7 +14,6 @@ mod evidence;
 mod history;
 
 pub use contribution::{Contribution, contributions};
-pub use evidence::DISPERSION_OF_ROWS;
 pub use history::{History, Row};
 
 use serde::{Deserialize, Serialize};
@@ -25,11 +24,7 @@ use evidence::Evidence;
 /// The most dimension values in one slice.
 const VALUES_MAX: usize = 3;
 
-/// The cost of naming one of `n` values, in units of twice ln(n + 1). Neighbouring cells err together, so that their
-/// evidence is worth about a quarter of what independent cells would give. Flat from 2 to 6 on the 47 RobustSpot cases.
-const COST_PER_NAT: f64 = 4.0;
-
-/// Two slices must explain this much more than one. Flat from .10 to .20.
+/// Two slices must explain this much more than one. From .10 to .20 as many labelled cases are right.
 const PAIR_MARGIN: f64 = 0.15;
 
 /// Pairs are tried among this many groups of a kind, those with most evidence.
@@ -76,6 +71,9 @@ pub struct Cube {
     pub levels: Vec<Level>,
     /// How the values of a cell scatter beyond chance: the square of one over their coefficient of variation.
     pub dispersion: f64,
+    /// The cost of naming one of `n` values, in units of twice ln(n + 1): more than 1 where neighbouring cells err
+    /// together, so that their evidence is worth less than that of independent ones.
+    pub cost: f64,
     /// Whether cells add up. The mean of a slice is the mean of its cells where they do not.
     pub additive: bool,
 }
@@ -155,7 +153,8 @@ impl Cube {
         let mut causes = Vec::new();
         for places in candidates::places(level.dimensions.len(), VALUES_MAX) {
             let groups = candidates::group(level, &places);
-            let cost: f64 = places.iter().map(|place| cost_of(sizes[*place])).sum();
+            let cost_of = |place: usize| 2.0 * self.cost * (sizes[place] as f64 + 1.0).ln();
+            let cost: f64 = places.iter().map(|place| cost_of(*place)).sum();
             let gains: Vec<f64> = groups.iter().map(|group| evidence.gain(&group.cells)).collect();
             for (group, gain) in groups.iter().zip(&gains) {
                 causes.push(self.cause(level, &places, &[group], gain - cost, whole));
@@ -163,7 +162,7 @@ impl Cube {
             for (one, two, place) in candidates::siblings(&groups, &gains, PAIRED_MAX) {
                 let cells: Vec<usize> = groups[one].cells.iter().chain(&groups[two].cells).copied().collect();
                 let gain = evidence.gain(&cells) * (1.0 - PAIR_MARGIN);
-                let cost = cost + cost_of(sizes[places[place]]);
+                let cost = cost + cost_of(places[place]);
                 causes.push(self.cause(level, &places, &[&groups[one], &groups[two]], gain - cost, whole));
             }
         }
@@ -194,10 +193,6 @@ impl Cube {
 /// Levels with many slices hand on only their best.
 const KEPT_PER_LEVEL: usize = 200;
 
-fn cost_of(values: usize) -> f64 {
-    2.0 * COST_PER_NAT * (values as f64 + 1.0).ln()
-}
-
 fn sort(causes: &mut [Cause]) {
     causes.sort_by(|a, b| {
         let scores = b.score.total_cmp(&a.score).then(a.slices.len().cmp(&b.slices.len()));
@@ -218,7 +213,7 @@ mod tests {
                 level.cells.push(CubeCell::of_count(actual(country, device), 100.0, 1.0));
             }
         }
-        Cube { levels: vec![level], dispersion: 100.0, additive: true }
+        Cube { levels: vec![level], dispersion: 100.0, cost: 1.0, additive: true }
     }
 
     fn best(cube: &Cube) -> Cause {
@@ -242,7 +237,8 @@ mod tests {
             values: (0..6).map(|value| vec![value]).collect(),
             cells: actual.map(|actual| CubeCell::of_count(actual, 400.0, 1.0)).to_vec(),
         };
-        let cube = |actual| Cube { levels: vec![level(actual)], dispersion: 100.0, additive: true };
+        let cube =
+            |actual| Cube { levels: vec![level(actual)], dispersion: 100.0, cost: 1.0, additive: true };
         let pair = best(&cube([100.0, 400.0, 105.0, 398.0, 404.0, 401.0]));
         assert_eq!(pair.slices, [vec![(0, 0)], vec![(0, 2)]]);
         let other = cube([100.0, 1_200.0, 400.0, 398.0, 404.0, 401.0]);
@@ -259,7 +255,7 @@ mod tests {
             cells: actual.iter().map(|actual| CubeCell::of_count(*actual, 300.0, 1.0)).collect(),
         };
         let levels = vec![level(0, &[90.0, 301.0, 299.0]), level(1, &[232.0, 229.0, 231.0])];
-        let cube = Cube { levels, dispersion: 100.0, additive: true };
+        let cube = Cube { levels, dispersion: 100.0, cost: 1.0, additive: true };
         assert_eq!(best(&cube).slices, [vec![(0, 0)]]);
     }
 }
