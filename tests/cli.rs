@@ -646,16 +646,16 @@ fn as_csv(points: &[(String, String)]) -> String {
 fn locate_names_the_slices_and_writes_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let (rows, out) = (folder.path().join("failures.csv.gz"), folder.path().join("causes.json"));
-    let mut text = "minute,cdn,device,failed,requests\n".to_owned();
+    let mut lines = vec!["minute,cdn,device,failed,requests".to_owned()];
     for minute in 0..8 {
         for cdn in ["a", "b", "c"] {
             for device in ["phone", "tv"] {
                 let failed = if (minute, cdn, device) == (7, "b", "tv") { 240 } else { 10 + minute % 3 };
-                text += &format!("2026-03-01 08:2{minute},{cdn},{device},{failed},1000\n");
+                lines.push(format!("2026-03-01 08:2{minute},{cdn},{device},{failed},1000"));
             }
         }
     }
-    std::fs::write(&rows, gzip(text.as_bytes())).unwrap();
+    std::fs::write(&rows, gzip(lines.join("\n").as_bytes())).unwrap();
     let file = rows.display().to_string();
     let locate = |more: &[&str]| {
         let common = ["locate", &file, "--timestamp", "minute", "--at", "2026-03-01 08:27"];

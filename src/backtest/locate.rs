@@ -225,13 +225,13 @@ mod tests {
 
     #[test]
     fn rows_are_explained_with_the_names_of_the_file() {
-        let mut text = "t,country,n\n".to_owned();
+        let mut rows = vec!["t,country,n".to_owned()];
         for (minute, germans) in [(23, 90), (24, 95), (25, 92), (26, 12)] {
             for (country, number) in [("DE", germans), ("FR", 60), ("IT", 55)] {
-                text += &format!("2026-03-01 08:{minute},{country},{number}\n");
+                rows.push(format!("2026-03-01 08:{minute},{country},{number}"));
             }
         }
-        let file = locate(text.as_bytes(), &options()).unwrap();
+        let file = locate(rows.join("\n").as_bytes(), &options()).unwrap();
         assert_eq!(file.explanations[0].slices, [BTreeMap::from([("country".to_owned(), "DE".to_owned())])]);
         assert_eq!(file.contributions["country"]["DE"], 100);
     }

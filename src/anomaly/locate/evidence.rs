@@ -46,8 +46,8 @@ const MIN_EXPECTED: f64 = 1e-9;
 
 #[cfg(test)]
 mod tests {
-    use super::super::CubeCell;
     use super::*;
+    use crate::anomaly::locate::CubeCell;
 
     #[test]
     fn cells_that_agree_speak_for_a_cause_and_cells_that_do_not_against_it() {
