@@ -125,7 +125,7 @@ async fn alertmanager_receives_groups_and_resolves() {
 
 // --- certificates ---
 
-const CERTIFICATES: &str = r#"
+const CERTIFICATES: &str = r"
     for name in ca stranger; do
         openssl req -x509 -newkey rsa:2048 -nodes -keyout $name.key -out $name.pem -days 30 -subj /CN=$name
     done
@@ -135,7 +135,7 @@ const CERTIFICATES: &str = r#"
             -extfile <(echo subjectAltName=DNS:localhost,IP:127.0.0.1)
     }
     signed server ca; signed engine ca; signed impostor stranger
-"#;
+";
 
 struct Certificates(TempDir);
 

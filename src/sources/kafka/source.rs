@@ -145,14 +145,17 @@ impl Drop for KafkaSource {
         let (done, closed) = std::sync::mpsc::sync_channel(1);
         let closing = move || {
             drop(consumer);
-            // Nobody listens when it took too long.
-            drop(done.send(()));
+            if done.send(()).is_err() {
+                tracing::debug!("the Kafka client took long to close");
+            }
         };
         if let Err(error) = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(closing) {
             tracing::debug!(%error, "no thread to close the Kafka client on");
         }
         // Over or not, nothing is lost.
-        drop(closed.recv_timeout(CLOSING));
+        if closed.recv_timeout(CLOSING).is_err() {
+            tracing::debug!("the Kafka client still closes");
+        }
     }
 }
 
