@@ -134,9 +134,9 @@ mod tests {
 
     fn read(format: Format, fields: &[&str], payload: &str) -> Vec<Result<Vec<String>, RejectReason>> {
         let mut paths = FieldPaths::default();
-        fields.iter().for_each(|field| {
+        for field in fields {
             paths.index(field);
-        });
+        }
         let decoder = Decoder::new(format, paths, 100_000);
         let mut rows = Vec::new();
         decoder.decode(payload.as_bytes(), &mut Vec::new(), &mut |row| {
