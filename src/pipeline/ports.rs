@@ -152,16 +152,14 @@ pub struct SourceFigures {
     pub lost: u64,
     /// Records without a value.
     pub tombstones: u64,
-    /// Objects that could not be read, or not to their end.
-    pub unreadable: u64,
-    /// Posts that were refused because they were too many.
-    pub refused: u64,
     /// Connections lost.
     pub reconnects: u64,
     /// Positions that the other side did not take note of.
     pub acknowledge_failures: u64,
     /// How long it took to note positions, since the last call.
     pub acknowledge_seconds: Vec<f64>,
+    /// Other troubles by kind, from a closed set of words.
+    pub troubles: Vec<(&'static str, u64)>,
 }
 
 /// A store could not do what was asked.

@@ -186,14 +186,13 @@ impl Telemetry {
         if !figures.lags.is_empty() {
             self.records_behind.with_label_values(&[source, "(all)"]).set(total as i64);
         }
-        for (kind, count) in [
+        let named = [
             ("lost", figures.lost),
             ("tombstone", figures.tombstones),
-            ("unreadable", figures.unreadable),
-            ("refused", figures.refused),
             ("reconnect", figures.reconnects),
             ("commit_failed", figures.acknowledge_failures),
-        ] {
+        ];
+        for (kind, count) in named.iter().chain(&figures.troubles) {
             let counter = self.source_trouble.with_label_values(&[source, kind]);
             counter.inc_by(count.saturating_sub(counter.get()));
         }

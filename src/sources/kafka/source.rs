@@ -201,8 +201,7 @@ impl Source for KafkaSource {
             reconnects: notes.disconnects,
             acknowledge_failures: notes.commits_failed,
             acknowledge_seconds: std::mem::take(&mut notes.commit_seconds),
-            refused: 0,
-            unreadable: 0,
+            troubles: Vec::new(),
         }
     }
 }
