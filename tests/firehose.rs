@@ -8,7 +8,7 @@ mod support;
 
 use std::{sync::Arc, time::Duration};
 
-use firehose::{Delivered, Sender};
+use firehose::{Delivered, Request, Sender};
 use running::Running;
 use support::process::{get_json, wait_until};
 
@@ -85,7 +85,7 @@ async fn retries_across_kills_count_once() {
             tokio::spawn(async move {
                 let mut attempts = 0;
                 for batch in (lane..BATCHES).step_by(3) {
-                    let request = sender.request(&records(batch), batch % 2 == 0);
+                    let request = Request::new(&records(batch), batch % 2 == 0);
                     let Delivered { status, attempts: tried } = sender.deliver(&request).await;
                     assert_eq!(status, 200);
                     attempts += tried;
@@ -131,15 +131,15 @@ async fn a_wrong_key_is_retried_and_a_batch_too_large_given_up() {
     wait_until("the service", async || get_json(&format!("http://{address}/health/live")).await).await;
     let url = format!("http://{address}/firehose");
     let wrong = Sender::new(&url, "another").patience(Duration::from_secs(2));
-    let request = wrong.request(&[event(0).into_bytes()], false);
+    let request = Request::new(&[event(0).into_bytes()], false);
     let Delivered { status, attempts } = wrong.deliver(&request).await;
     assert_eq!(status, 401);
     assert!(attempts > 1, "{attempts}");
     let sender = Sender::new(&url, KEY);
     let large: Vec<Vec<u8>> = (0..4_000).map(|number| event(number).into_bytes()).collect();
-    let given_up = sender.deliver(&sender.request(&large, true)).await;
+    let given_up = sender.deliver(&Request::new(&large, true)).await;
     assert_eq!((given_up.status, given_up.attempts), (413, 1));
-    assert_eq!(sender.deliver(&sender.request(&[event(0).into_bytes()], true)).await.status, 200);
+    assert_eq!(sender.deliver(&Request::new(&[event(0).into_bytes()], true)).await.status, 200);
     let counted = totals(&address).await.expect("the service answers");
     assert_eq!(counted["counted"], 1, "{counted}");
     process.stop();

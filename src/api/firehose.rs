@@ -13,7 +13,7 @@ use std::{borrow::Cow, sync::Arc};
 use axum::{
     Json,
     extract::{Path, Request, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -173,7 +173,7 @@ fn admitted(app: &App, name: Option<&str>, headers: &HeaderMap) -> Result<(Sourc
         return Err(ApiError::unauthorized_because("there is no such source, or it has another access key"));
     }
     let (source, intake) = found?;
-    let shown = headers.get(ACCESS_KEY).map(|key| key.as_bytes()).unwrap_or_default();
+    let shown = headers.get(ACCESS_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
     match &intake.config().token {
         Some(token) if !is_same(shown, token) => Err(ApiError::unauthorized_because(format!(
             "the header {ACCESS_KEY} is missing or not the `token` of source `{source}`"

@@ -158,10 +158,6 @@ pub struct SourceFigures {
     pub lost: u64,
     /// Records without a value.
     pub tombstones: u64,
-    /// Objects that could not be read, or not to their end.
-    pub unreadable: u64,
-    /// Posts that were refused because they were too many.
-    pub refused: u64,
     /// Connections lost.
     pub reconnects: u64,
     /// Positions that the other side did not take note of.

@@ -241,8 +241,6 @@ impl Telemetry {
         let named = [
             ("lost", figures.lost),
             ("tombstone", figures.tombstones),
-            ("unreadable", figures.unreadable),
-            ("refused", figures.refused),
             ("reconnect", figures.reconnects),
             ("commit_failed", figures.acknowledge_failures),
         ];

@@ -54,7 +54,7 @@ impl ParquetRows {
             let rows = self.rows.by_ref().take(most);
             rows.map(|row| row.map(|row| object(&row, &self.nanos).into())).collect::<Result<_, _>>()
         }))
-        .unwrap_or_else(|_| return Err(parquet::errors::ParquetError::General("damaged pages".to_owned())))
+        .unwrap_or_else(|_| Err(parquet::errors::ParquetError::General("damaged pages".to_owned())))
         .map_err(|error| ParquetError(error.to_string()))
     }
 }

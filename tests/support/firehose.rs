@@ -32,6 +32,17 @@ pub(crate) struct Delivered {
     pub(crate) attempts: u64,
 }
 
+impl Request {
+    /// A batch under an id of its own.
+    pub(crate) fn new(records: &[Vec<u8>], gzip: bool) -> Self {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let records = records.iter().map(|data| json!({"data": STANDARD.encode(data)})).collect();
+        Self { id: format!("00000000-0000-4000-8000-{number:012x}"), records, gzip }
+    }
+}
+
 impl Sender {
     pub(crate) fn new(url: &str, key: &str) -> Self {
         // No redirects, and no decoding: an encoded answer breaks the rules.
@@ -47,14 +58,6 @@ impl Sender {
     pub(crate) fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
-    }
-
-    pub(crate) fn request(&self, records: &[Vec<u8>], gzip: bool) -> Request {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let records = records.iter().map(|data| json!({"data": STANDARD.encode(data)})).collect();
-        Request { id: format!("00000000-0000-4000-8000-{number:012x}"), records, gzip }
     }
 
     /// Sends until it is taken, given up, or patience ends.

@@ -109,7 +109,8 @@ impl Source for HttpSource {
     }
 
     fn figures(&mut self) -> SourceFigures {
-        SourceFigures { refused: self.refused.load(Ordering::Relaxed), ..SourceFigures::default() }
+        let refused = self.refused.load(Ordering::Relaxed);
+        SourceFigures { troubles: vec![("refused", refused)], ..SourceFigures::default() }
     }
 }
 
@@ -199,6 +200,6 @@ mod tests {
         clock.set(60_500);
         assert_eq!([intake.admit(), intake.admit()], [Ok(()), Ok(())]);
         assert!(intake.admit().is_err(), "a pause saves up for one second only");
-        assert_eq!(source.figures().refused, 3);
+        assert_eq!(source.figures().troubles, [("refused", 3)]);
     }
 }

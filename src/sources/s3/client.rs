@@ -63,7 +63,7 @@ impl Bucket {
             loader = loader.endpoint_url(endpoint);
         }
         let sdk = loader.load().await;
-        let region = sdk.region().map_or(DEFAULT_REGION, |region| region.as_ref()).to_owned();
+        let region = sdk.region().map_or_else(|| DEFAULT_REGION.to_owned(), ToString::to_string);
         let provider = sdk.credentials_provider().ok_or_else(|| {
             SourceError::Unusable(
                 "no AWS credentials: neither environment, profile nor role has any".to_owned(),

@@ -160,7 +160,7 @@ impl Source for S3Source {
     fn figures(&mut self) -> SourceFigures {
         SourceFigures {
             lost: self.shared.lost.load(Ordering::Relaxed),
-            unreadable: self.shared.unreadable.load(Ordering::Relaxed),
+            troubles: vec![("unreadable", self.shared.unreadable.load(Ordering::Relaxed))],
             acknowledge_failures: self.undeleted,
             ..SourceFigures::default()
         }

@@ -1,5 +1,7 @@
 //! Paths with times in them: `orders/{{yyyyMMdd}}/{{HHmm}}/`.
 
+use std::fmt::Write;
+
 use jiff::{
     Timestamp,
     tz::{Offset, TimeZone},
@@ -122,14 +124,15 @@ impl PathTemplate {
         let time = timestamp(millis).to_zoned(self.zone.clone());
         let mut path = String::new();
         for part in &self.parts {
-            path += &match part {
-                Part::Text(text) => text.clone(),
-                Part::Year => format!("{:04}", time.year()),
-                Part::Month => format!("{:02}", time.month()),
-                Part::Day => format!("{:02}", time.day()),
-                Part::Hour => format!("{:02}", time.hour()),
-                Part::Minute => format!("{:02}", time.minute()),
+            let written = match part {
+                Part::Text(text) => path.write_str(text),
+                Part::Year => write!(path, "{:04}", time.year()),
+                Part::Month => write!(path, "{:02}", time.month()),
+                Part::Day => write!(path, "{:02}", time.day()),
+                Part::Hour => write!(path, "{:02}", time.hour()),
+                Part::Minute => write!(path, "{:02}", time.minute()),
             };
+            written.expect("writing to memory cannot fail");
         }
         path
     }
