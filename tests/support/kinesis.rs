@@ -192,21 +192,23 @@ impl Stream {
             let mut open = self.open_shards().await;
             open.sort_by_key(first_key);
             let client = &self.client;
-            let missing = i64::from(count) - open.len() as i64;
-            if missing > 0 {
-                let widest = open.iter().max_by_key(|shard| last_key(shard) - first_key(shard));
-                let widest = widest.expect("a stream has shards");
-                let middle = first_key(widest) + (last_key(widest) - first_key(widest)) / 2 + 1;
-                let request = client.split_shard().stream_name(&self.name).shard_to_split(&widest.shard_id);
-                let asked = request.new_starting_hash_key(middle.to_string()).send().await;
-                asked.expect("a shard is split");
-            } else if missing < 0 {
-                let request = client.merge_shards().stream_name(&self.name);
-                let request = request.shard_to_merge(&open[0].shard_id);
-                let asked = request.adjacent_shard_to_merge(&open[1].shard_id).send().await;
-                asked.expect("shards are merged");
-            } else {
-                return;
+            match open.len().cmp(&(count as usize)) {
+                std::cmp::Ordering::Less => {
+                    let widest = open.iter().max_by_key(|shard| last_key(shard) - first_key(shard));
+                    let widest = widest.expect("a stream has shards");
+                    let middle = first_key(widest) + (last_key(widest) - first_key(widest)) / 2 + 1;
+                    let request =
+                        client.split_shard().stream_name(&self.name).shard_to_split(&widest.shard_id);
+                    let asked = request.new_starting_hash_key(middle.to_string()).send().await;
+                    asked.expect("a shard is split");
+                }
+                std::cmp::Ordering::Greater => {
+                    let request = client.merge_shards().stream_name(&self.name);
+                    let request = request.shard_to_merge(&open[0].shard_id);
+                    let asked = request.adjacent_shard_to_merge(&open[1].shard_id).send().await;
+                    asked.expect("shards are merged");
+                }
+                std::cmp::Ordering::Equal => return,
             }
             self.wait_until_active().await;
         }
