@@ -11,7 +11,7 @@ use support::{
     source,
 };
 use tidewatch::{
-    anomaly::Incident,
+    anomaly::{AlertKind, Incident, Mute},
     pipeline::{
         Ask, Engine, EngineLimits, GivenFeedback, History, HistoryRange, IncidentQuery, Instructed,
         Instruction, Label, Ledger, MissedIncident, Past, Reach, RecordedInput, RecordedInputKind, SeriesAt,
@@ -383,12 +383,60 @@ async fn a_missed_range_is_unlearned_and_can_be_learned_again() {
         shop.run(HOUR, 1.0);
     }
     assert_ne!(shop.frames(from).await, plain.frames(from).await, "the detector has changed its mind");
+    let band = |bytes: &[u8]| {
+        let score = ShardFrame::decode(bytes).expect("ours").scores[0].expect("it scores");
+        (score.expected, score.expected - score.lower)
+    };
+    let first = START + from * WIDTH;
+    let ((usual, before), (now, after)) =
+        (band(&plain.frames(from).await[&first]), band(&shop.frames(from).await[&first]));
+    assert!(now > usual, "the drop is not normal any more: {usual} {now}");
+    assert!(after < before, "and a smaller one would do: {before} {after}");
     shop.tell(Ask::Undo { number: row.number }).await;
     let from = shop.window;
     for shop in [&mut plain, &mut shop] {
         shop.run(HOUR, 1.0);
     }
     assert_eq!(shop.frames(from).await, plain.frames(from).await, "taken back without a trace");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quiet_is_kept_until_it_gets_worse_and_acknowledging_is_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut shop = Shop::open(folder.path()).await;
+    shop.run(LEARNED + 14 * HOUR, 1.0);
+    let told = |shop: &Shop| shop.results.alerts.clone();
+    let (mut first, mut factor) = (shop.window, 1.1);
+    while told(&shop).is_empty() {
+        // No more than it takes, so that it can still get much worse.
+        shop.run(2 * HOUR, 1.0);
+        factor += 0.05;
+        assert!(factor < 2.0, "a jump is told in the end");
+        first = shop.window;
+        shop.run(2, factor);
+        shop.commit().await;
+    }
+    let incident = shop.incident(&(first..shop.window)).await.expect("it is open");
+    assert_eq!(told(&shop), [format!("{}:0:1:opened:hook", incident.id)]);
+    shop.tell(Ask::Acknowledge { incident: incident.id.clone() }).await;
+    assert_eq!(told(&shop)[1], format!("{}:0:{}:hook", incident.id, AlertKind::Acknowledged.as_str()));
+    let mute = Mute { until_millis: None, until_above: Some(100.0) };
+    shop.tell(Ask::Mute { incident: incident.id.clone(), mute: Some(mute) }).await;
+    shop.run(3, 4.0);
+    shop.commit().await;
+    assert_eq!(told(&shop).len(), 2, "it has grown, and nobody is told");
+    shop = shop.killed().await;
+    shop.tell(Ask::Mute { incident: incident.id.clone(), mute: None }).await;
+    shop.run(1, 4.0);
+    shop.commit().await;
+    assert_eq!(told(&shop)[2], format!("{}:0:2:escalated:hook", incident.id));
+    shop.run(DAY, 1.0);
+    shop.commit().await;
+    assert!(told(&shop).last().is_some_and(|id| id.contains(":closed:")), "{:?}", told(&shop));
+    let milestones = shop.store.milestones(&incident.id).await.expect("milestones can be read");
+    let kinds: Vec<&str> = milestones.iter().map(|milestone| milestone.kind.as_str()).collect();
+    assert_eq!((kinds.first(), kinds.last()), (Some(&"opened"), Some(&"closed")), "{kinds:?}");
+    assert!(kinds.contains(&"escalated") && kinds.contains(&"recovered"), "{kinds:?}");
 }
 
 /// The real program, killed at once after it has answered.

@@ -37,7 +37,8 @@ pub enum Feedback {
     },
     /// What came lately is the new normal: accepted now and not after half a day of alarm.
     NewNormal,
-    /// There was something and nobody was told: thresholds of this side, page and minor, fall by one step.
+    /// There was something and nobody was told: page thresholds of this side fall by a tenth, by a quarter at most,
+    /// and stay there until later alarms raise them again.
     Missed {
         /// The side it was on.
         side: Side,

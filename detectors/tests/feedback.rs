@@ -140,6 +140,14 @@ fn an_alarm_in_numbers_silences_its_like_elsewhere_until_it_expires() {
 }
 
 #[test]
+fn a_missed_incident_lowers_the_thresholds_of_its_side() {
+    let mut shop = Shop::new(22);
+    let before = upper_edge(&shop);
+    assert!(shop.model.apply(&Feedback::Missed { side: Side::Rise }));
+    assert!(upper_edge(&shop) < before);
+}
+
+#[test]
 fn without_an_event_there_is_nothing_to_mark() {
     let mut shop = Shop::new(9);
     shop.run(DAY, 1.0);

@@ -159,7 +159,7 @@ pub(super) async fn preview_range(
     previewed(&app, past, &monitor, feedback).await
 }
 
-/// Reports an incident that nobody was told of: the series unlearns the range, and its thresholds fall by a step.
+/// Reports an incident that nobody was told of: the series unlearns the range, and its thresholds fall by a tenth.
 #[utoipa::path(
     post,
     path = "/api/v1/missed",

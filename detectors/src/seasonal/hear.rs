@@ -32,7 +32,7 @@ impl Core {
             }
             Feedback::Missed { side } => {
                 for tracker in self.trackers.iter_mut().skip(index_of(side)).step_by(SIDES.len()) {
-                    tracker.step_down(cadence);
+                    tracker.step_down();
                 }
                 true
             }

@@ -238,7 +238,7 @@ impl Court<'_> {
         } else {
             heavy
         };
-        let rarity = if quantiles.rarity > 0.0 { quantiles.rarity.exp() } else { 1.0 };
+        let rarity = if quantiles.rarity == 0.0 { 1.0 } else { quantiles.rarity.exp() };
         Threshold { strength: strength * rarity, residual: ABSOLUTE_THRESHOLD * factor * rarity }
     }
 

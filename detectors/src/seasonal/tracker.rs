@@ -19,6 +19,10 @@ const BELOW_Q10: f64 = 0.970_445_533_548_508_2;
 /// e^-.25, where it starts.
 const START_BELOW_Q10: f64 = 0.778_800_783_071_404_9;
 const MOST_RARITY: f64 = 4.0;
+/// What one missed incident takes from the logarithm of thresholds: a tenth of them.
+const MISSED_STEP: f64 = 0.1;
+/// Missed incidents lower thresholds by this at most.
+const LEAST_RARITY: f64 = -0.3;
 
 /// The state of one class and side.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,7 +38,7 @@ pub(super) struct Quantiles {
     pub(super) q10: f64,
     /// Peak exceeded about 30 times a week.
     pub(super) q30: f64,
-    /// Logarithm of the factor on thresholds, 0..=4.
+    /// Logarithm of the factor on thresholds, -0.3..=4; below 0 after missed incidents only.
     pub(super) rarity: f64,
 }
 
@@ -90,7 +94,8 @@ impl Tracker {
         Quantiles {
             q10,
             q30: (self.quantiles.q30 * cadence.q30_decay).min(q10 * BELOW_Q10).max(1.0),
-            rarity: (self.quantiles.rarity - cadence.rarity_decay).max(0.0),
+            // What missed incidents took stays until alarms give it back.
+            rarity: (self.quantiles.rarity - cadence.rarity_decay).max(self.quantiles.rarity.min(0.0)),
         }
     }
 
@@ -122,19 +127,19 @@ impl Tracker {
         self.quantiles.rarity = (self.quantiles.rarity + cadence.rarity_step).min(MOST_RARITY);
     }
 
-    /// One step less for something that was not told.
-    pub(super) fn step_down(&mut self, cadence: &Cadence) {
-        let quantiles = &mut self.quantiles;
-        quantiles.rarity = (quantiles.rarity - cadence.rarity_step).max(0.0);
-        quantiles.q10 = (quantiles.q10 / STEP_UP).max(LEAST_Q10);
-        quantiles.q30 = (quantiles.q30 / STEP_UP).min(quantiles.q10 * BELOW_Q10).max(1.0);
+    /// Thresholds fall for something that was not told, below their usual floor; later alarms raise them again.
+    pub(super) fn step_down(&mut self) {
+        self.quantiles.rarity = (self.quantiles.rarity - MISSED_STEP).max(LEAST_RARITY);
     }
 
     /// Takes back the step of the newest alarm, or sees to it that it makes none.
     pub(super) fn pardon(&mut self, cadence: &Cadence) {
         match &mut self.cluster {
             Some(cluster) if cluster.least_ln_rate < LN_HALF => cluster.confirmed = true,
-            _ => self.quantiles.rarity = (self.quantiles.rarity - cadence.rarity_step).max(0.0),
+            _ => {
+                let rarity = self.quantiles.rarity;
+                self.quantiles.rarity = (rarity - cadence.rarity_step).max(rarity.min(0.0));
+            }
         }
     }
 
