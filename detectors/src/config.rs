@@ -37,6 +37,9 @@ pub enum ValueKind {
     /// Parts of a whole, such as orders over views: the value is the ratio, [`Observation::weight`] its denominator,
     /// and what stands above the line is counted. Chance is judged by the denominator, window by window.
     Ratio,
+    /// Means or quantiles of numbers, [`Observation::weight`] of them: the more there are the less chance there is,
+    /// window by window.
+    Mean,
 }
 
 impl ValueKind {

@@ -92,6 +92,8 @@ pub enum HeldBack {
     Direction,
     /// Somebody marked such an alarm as expected or false.
     Expected,
+    /// The calendar names an occasion that was never seen before; a rise within it is no news.
+    NewOccasion,
     /// Nothing comes, but not for long enough.
     SilenceTooShort,
 }
@@ -202,6 +204,9 @@ impl fmt::Display for HeldBack {
             Self::UsualSize => f.write_str("values of this size are common on this series of zeros"),
             Self::Direction => f.write_str("alarms on this side are switched off"),
             Self::Expected => f.write_str("it is as large and as long as what was marked as expected"),
+            Self::NewOccasion => {
+                f.write_str("the calendar names an occasion of which it is not known what it does")
+            }
             Self::SilenceTooShort => f.write_str("nothing comes, but not yet for an unusually long time"),
         }
     }

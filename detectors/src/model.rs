@@ -19,7 +19,7 @@ use crate::threshold::Threshold;
 
 /// The fitted state of a detector for one series.
 ///
-/// Saved as a version followed by the kind (`{"version":3,"kind":{"seasonal":{..}}}` in JSON), in any serde
+/// Saved as a version followed by the kind (`{"version":4,"kind":{"seasonal":{..}}}` in JSON), in any serde
 /// format, also in those that do not describe themselves. Save it in a format that keeps every bit of a float,
 /// or scores after loading may differ in the last digits.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +50,7 @@ pub struct Learning {
 
 impl Model {
     /// Version of the saved form.
-    pub const STATE_VERSION: u32 = 3;
+    pub const STATE_VERSION: u32 = 4;
 
     /// Progress while warming up, `None` once the model scores.
     pub fn learning(&self) -> Option<Learning> {
@@ -210,10 +210,10 @@ mod tests {
     #[test]
     fn the_version_comes_first_and_is_checked() {
         let saved = serde_json::to_string(&start()).unwrap();
-        assert!(saved.starts_with(r#"{"version":3,"kind":{"seasonal":{"#), "{saved:.60}");
-        let newer = saved.replacen(r#""version":3"#, r#""version":4"#, 1);
+        assert!(saved.starts_with(r#"{"version":4,"kind":{"seasonal":{"#), "{saved:.60}");
+        let newer = saved.replacen(r#""version":4"#, r#""version":5"#, 1);
         let refused = serde_json::from_str::<Model>(&newer).unwrap_err().to_string();
-        assert!(refused.contains("model state has version 4, this build reads 3"), "{refused}");
+        assert!(refused.contains("model state has version 5, this build reads 4"), "{refused}");
     }
 
     #[test]

@@ -103,6 +103,8 @@ pub enum Reason {
     Flat,
     /// The measures do not stand to each other as they usually do.
     Relation,
+    /// An occasion of the calendar does not bring what its earlier ones did.
+    Occasion,
     /// An alarm as large and as long as one that somebody marked as expected or false; kept below severity 60.
     Expected,
 }
@@ -163,6 +165,7 @@ impl fmt::Display for Reason {
             Self::Bound => f.write_str("a bound is crossed"),
             Self::Flat => f.write_str("nothing has changed for too long"),
             Self::Relation => f.write_str("the measures do not stand to each other as usual"),
+            Self::Occasion => f.write_str("this occasion is not what it usually is"),
             Self::Expected => f.write_str("as large and as long as what was marked as expected"),
             Self::Contrast { statistic, windows } => {
                 match windows {

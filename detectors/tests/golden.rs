@@ -111,11 +111,11 @@ fn hour_continuous() {
 
 /// Every kind of model has a state here for every version of the saved form.
 #[test]
-fn a_state_of_version_3_loads_and_scores_on() {
+fn a_state_of_version_4_loads_and_scores_on() {
     if blessing() {
         return;
     }
-    let mut model: Model = serde_json::from_str(include_str!("golden/v3/seasonal.json")).unwrap();
+    let mut model: Model = serde_json::from_str(include_str!("golden/v4/seasonal.json")).unwrap();
     let golden: Golden = serde_json::from_str(include_str!("golden/hour_count.json")).unwrap();
     let Model::Seasonal(seasonal) = &model else { panic!("another kind") };
     assert_eq!(seasonal.value_kind(), ValueKind::Count);
@@ -133,10 +133,10 @@ fn what_is_saved_now_is_what_was_saved_then() {
     let mut model = start(&Case::HOUR_COUNT);
     run(&mut model, &golden_series(&Case::HOUR_COUNT)[..support::SAVED_AFTER]);
     if blessing() {
-        write("v3/seasonal.json", &model);
+        write("v4/seasonal.json", &model);
         return;
     }
-    let saved: Model = serde_json::from_str(include_str!("golden/v3/seasonal.json")).unwrap();
+    let saved: Model = serde_json::from_str(include_str!("golden/v4/seasonal.json")).unwrap();
     let keys = |model: &Model| shape(&serde_json::to_value(model).unwrap());
     assert_eq!(keys(&model), keys(&saved));
 }

@@ -39,7 +39,7 @@ fn kinds() -> Vec<(&'static str, DetectorConfig)> {
 }
 
 fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v3").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v4").join(name)
 }
 
 /// Page and minor severity and the expected value of what follows the saved state.

@@ -16,7 +16,7 @@ mod train;
 
 pub use calibrate::{Classes, SyntheticPlan, SyntheticRuns, run_synthetic};
 pub use run::{Backtest, BacktestError, BacktestSummary, backtest};
-pub use scenarios::{Drill, DrillResult, run_drill};
+pub use scenarios::{Drill, DrillResult, Holiday, run_drill};
 pub use score::{ScoreDetector, ScoreError, ScoreOptions, ScoredRows, explain_series, score_series};
 pub use scored::{Named, ScoredError, read_labelled, read_nab, read_quiet};
 pub use train::{TrainError, Trained, Training, train};

@@ -1,11 +1,12 @@
 //! Drills on synthetic counts with one known change: what the seasonal detector says, and how soon.
 //!
 //! Every change comes in the middle of the seventh week. An alert is an onset or a clear rise, as in the `alert`
-//! column of `tidewatch score`. A holiday that comes back is not here: it needs occasions on observations that the
-//! detector learns from; [`Drill`] is the place for it.
+//! column of `tidewatch score`. On a holiday every event counts several times, so chance does too.
 
 use tidewatch_datasets::synthetic::{CountSeries, WEEK_MINUTES};
-use tidewatch_detectors::{DetectorConfig, Direction, LearnPolicy, Observation, SeasonalConfig, ValueKind};
+use tidewatch_detectors::{
+    DetectorConfig, Direction, LearnPolicy, Observation, Occasion, SeasonalConfig, ValueKind,
+};
 
 use super::alert_column::AlertColumn;
 
@@ -28,6 +29,19 @@ pub enum Drill {
     Spring,
     /// On Sunday the clocks go from 03:00 back to 02:00.
     Autumn,
+    /// On Thursday a holiday of the calendar makes four of each event.
+    Holiday(Holiday),
+}
+
+/// What is known of a holiday.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holiday {
+    /// Nothing.
+    New,
+    /// It was the same three weeks ago.
+    Back,
+    /// It was the same three weeks ago; now it makes two of each event.
+    Half,
 }
 
 /// What was said from the change on.
@@ -51,6 +65,7 @@ impl Drill {
             Self::Outage(hour) => CHANGE_WEEK + 2 * DAY + 60 * usize::from(hour),
             Self::Spring => CHANGE_WEEK + 6 * DAY + 120,
             Self::Autumn => CHANGE_WEEK + 6 * DAY + 180,
+            Self::Holiday(_) => CHANGE_WEEK + 3 * DAY,
         }
     }
 
@@ -69,8 +84,16 @@ impl Drill {
         match (self, since) {
             (Self::Outage(_), Some(0..120)) => 0,
             (Self::Shift, Some(since)) => thinned(since as u64, count),
+            (Self::Holiday(Holiday::Half), Some(_)) if self.is_holiday(minute) => 2 * count,
+            _ if self.is_holiday(minute) => 4 * count,
             _ => count,
         }
+    }
+
+    fn is_holiday(self, minute: usize) -> bool {
+        let Self::Holiday(holiday) = self else { return false };
+        let day = |start: usize| (start..start + DAY).contains(&minute);
+        day(self.start()) || holiday != Holiday::New && day(self.start() - 3 * WEEK_MINUTES)
     }
 }
 
@@ -97,7 +120,12 @@ pub fn run_drill(drill: Drill, seed: u64, rate: f64, number: u64) -> DrillResult
         }
         let count = drill.changed(minute, series.counts[minute]);
         let civil = CountSeries::civil_seconds(minute);
-        let Some(observation) = Observation::new(civil, f64::from(count), u64::from(count)) else { continue };
+        let Some(mut observation) = Observation::new(civil, f64::from(count), u64::from(count)) else {
+            continue;
+        };
+        if drill.is_holiday(minute) {
+            observation = observation.with_occasion(Occasion { class: 1, uplift: None });
+        }
         let Some(score) = model.observe(&observation, LearnPolicy::Learn) else { continue };
         let alerted = usize::from(alerts.next(score.severity()) >= PAGE);
         let Some(since) = step.checked_sub(drill.start()) else { continue };
@@ -121,6 +149,13 @@ mod tests {
         assert!(result.delay.is_some_and(|minutes| minutes <= 10), "{result:?}");
         let kept: u32 = (0..1_000).map(|minute| thinned(minute, 5)).sum();
         assert!((2_850..3_150).contains(&kept), "{kept}");
+    }
+
+    #[test]
+    fn a_holiday_that_comes_back_is_no_news_and_half_of_it_is() {
+        let run = |holiday| run_drill(Drill::Holiday(holiday), 1, 50.0, 0);
+        assert_eq!((run(Holiday::New).two_days, run(Holiday::Back).two_days), (0, 0));
+        assert!(run(Holiday::Half).delay.is_some_and(|minutes| minutes < DAY));
     }
 
     #[test]

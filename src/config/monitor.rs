@@ -144,6 +144,9 @@ fn value_kind(measure: &CheckedMeasure, measures: &[CheckedMeasure]) -> ValueKin
         MeasureKind::Ratio { numerator, denominator } if is_count(numerator) && is_count(denominator) => {
             ValueKind::Ratio
         }
+        // What one of many brings is a mean over the denominator.
+        MeasureKind::Ratio { denominator, .. } if is_count(denominator) => ValueKind::Mean,
+        MeasureKind::Aggregate(AggregateKind::Average | AggregateKind::Quantile(_)) => ValueKind::Mean,
         _ => ValueKind::Continuous,
     }
 }

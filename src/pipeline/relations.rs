@@ -61,6 +61,8 @@ impl Relations {
             let observation =
                 JointObservation::new(seen.civil_seconds, &values).filter(|_| slice < spec.max_slices);
             readings.push(observation.map(|observation| {
+                let observation =
+                    seen.occasion.map_or(observation, |occasion| observation.with_occasion(occasion));
                 let model = model.get_or_insert_with(|| spec.config.start());
                 let policy = if seen.hold { LearnPolicy::Hold } else { LearnPolicy::Learn };
                 let judged = model.observe(&observation, policy);

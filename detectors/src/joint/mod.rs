@@ -15,6 +15,7 @@ use self::relation::{Relation, Step};
 use crate::config::{ConfigError, SeasonalConfig, ValueKind, check_interval};
 use crate::detector::LearnPolicy;
 use crate::model::Learning;
+use crate::observation::{Observation, Occasion};
 use crate::score::{Direction, Score};
 
 /// The values of several measures of one slice in one window.
@@ -22,6 +23,7 @@ use crate::score::{Direction, Score};
 pub struct JointObservation<'a> {
     civil_seconds: i64,
     values: &'a [Option<f64>],
+    occasion: Option<Occasion>,
 }
 
 impl<'a> JointObservation<'a> {
@@ -31,15 +33,25 @@ impl<'a> JointObservation<'a> {
     pub fn new(civil_seconds: i64, values: &'a [Option<f64>]) -> Option<Self> {
         let present = values.iter().flatten().count();
         let sound = values.iter().flatten().all(|value| value.is_finite());
-        (sound && present >= 2).then_some(Self { civil_seconds, values })
+        (sound && present >= 2).then_some(Self { civil_seconds, values, occasion: None })
     }
 
-    pub(crate) fn civil_seconds(&self) -> i64 {
-        self.civil_seconds
+    /// The same on an occasion of the calendar: each measure is expected as it was on earlier ones, and the relation
+    /// learns nothing from it.
+    #[must_use]
+    pub fn with_occasion(self, occasion: Occasion) -> Self {
+        Self { occasion: Some(occasion), ..self }
     }
 
-    pub(crate) fn values(&self) -> &'a [Option<f64>] {
-        self.values
+    pub(crate) fn is_occasion(&self) -> bool {
+        self.occasion.is_some()
+    }
+
+    /// The observation of one measure, if it is there.
+    pub(crate) fn single(&self, measure: usize) -> Option<Observation> {
+        let value = self.values.get(measure).copied().flatten()?;
+        let single = Observation::new(self.civil_seconds, value, 1)?;
+        Some(self.occasion.map_or(single, |occasion| single.with_occasion(occasion)))
     }
 }
 
@@ -164,7 +176,7 @@ pub enum JointModel {
 
 impl JointModel {
     /// Version of the saved form.
-    pub const STATE_VERSION: u32 = 1;
+    pub const STATE_VERSION: u32 = 2;
 
     /// Progress while warming up, `None` once the model scores.
     pub fn learning(&self) -> Option<Learning> {

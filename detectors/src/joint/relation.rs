@@ -10,7 +10,6 @@ use super::{JointConfig, JointDetector, JointObservation, JointScore, JointScore
 use crate::detector::LearnPolicy;
 use crate::forest::Chance;
 use crate::model::Learning;
-use crate::observation::Observation;
 use crate::score::{Reason, Score, Side};
 use crate::seasonal::{self, Seasonal};
 use crate::tail::{Admission, AlarmRun, Pace, QUIET_LOG10_RATE, Tail};
@@ -141,10 +140,9 @@ impl<L: Law> Relation<L> {
         let mut newest = Some(Vec::with_capacity(self.margins.len()));
         let mut views = Vec::with_capacity(self.margins.len());
         for (index, margin) in self.margins.iter().enumerate() {
-            let value = observation.values().get(index).copied().flatten();
-            let single = value.and_then(|value| Observation::new(observation.civil_seconds(), value, 1));
-            let judged =
-                single.map(|single| (margin.seasonal.judge(&single), single.value().clamp(-1e30, 1e30)));
+            let judged = observation
+                .single(index)
+                .map(|single| (margin.seasonal.judge(&single), single.value().clamp(-1e30, 1e30)));
             let raw =
                 judged.as_ref().and_then(|(judged, value)| Some(margin.raw(*value, judged.score?.expected)));
             match (raw, margin.seasonal.learning().is_none()) {
@@ -224,13 +222,11 @@ impl<L: Law> JointDetector for Relation<L> {
 
     fn learn(&mut self, observation: &JointObservation<'_>, scored: JointScored, policy: LearnPolicy) {
         let Step { margins, vector, distance, alarming } = scored.step;
-        let learns = policy == LearnPolicy::Learn;
+        let learns = policy == LearnPolicy::Learn && !observation.is_occasion();
         let pace = self.pace();
         let mut newest = Vec::with_capacity(self.margins.len());
         for (index, (margin, view)) in self.margins.iter_mut().zip(margins).enumerate() {
-            let value = observation.values().get(index).copied().flatten();
-            let single = value.and_then(|value| Observation::new(observation.civil_seconds(), value, 1));
-            let (Some(single), Some((prepared, raw))) = (single, view) else {
+            let (Some(single), Some((prepared, raw))) = (observation.single(index), view) else {
                 newest.push(0.0);
                 continue;
             };

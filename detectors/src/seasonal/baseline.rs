@@ -25,7 +25,7 @@ pub(super) struct Baseline {
     /// Levels per unit of exposure.
     fast_level: f64,
     pub(super) slow_level: f64,
-    /// Mean exposure: denominators of a ratio, 1 elsewhere.
+    /// Mean exposure: what ratios and means rest on, 1 elsewhere.
     pub(super) exposure: f64,
     fast: [f64; 2],
     slow: [f64; 2],
@@ -45,11 +45,13 @@ pub(super) struct Expectation {
     pub(super) deviation: f64,
     /// Profile times exposure: what the mean is to the level.
     pub(super) profile: f64,
-    /// How many trials this value rests on; 1 unless it is a ratio.
+    /// How many trials or numbers this value rests on; 1 unless it is a ratio or a mean.
     pub(super) exposure: f64,
     /// Dispersion in this part of the profile.
     pub(super) dispersion: f64,
     pub(super) shape: Shape,
+    /// Relative variance of the mean beside that of the profiles.
+    pub(super) doubt: f64,
     bin: usize,
     bin_share: f64,
     fast_level: f64,
@@ -114,7 +116,9 @@ impl Baseline {
         let shape = self.shape(civil_seconds, level, relative_variance, cadence, closes);
         let profile = shape.profile();
         let mean = (fast_level * (profile * exposure)).clamp(1e-12, MAX_MEAN);
-        let (bin, bin_share) = bin_of(profile);
+        // A mean of few numbers is noise, one of many wanders with the whole: each has a dispersion of its own.
+        let size = if cadence.mean { profile * (exposure / self.exposure.max(1e-9)) } else { profile };
+        let (bin, bin_share) = bin_of(size);
         let dispersion = self.dispersion_in(bin, bin_share, floor);
         let mut variance = dispersion.max(least).max(1e-12) * mean;
         if closes {
@@ -134,6 +138,7 @@ impl Baseline {
             exposure,
             dispersion,
             shape,
+            doubt: 0.0,
             bin,
             bin_share,
             fast_level,

@@ -42,6 +42,8 @@ pub(super) struct Cadence {
 
     /// Share of the count of runs on a series of zeros that is kept per observation; half-life four weeks.
     pub(super) size_keep: f64,
+    /// Share of the sums of a running occasion that is kept per observation; half-life six hours.
+    pub(super) occasion_keep: f64,
     pub(super) cluster_gap: f64,
     pub(super) shift_after: f64,
     pub(super) q10_decay: f64,
@@ -53,8 +55,10 @@ pub(super) struct Cadence {
 
     /// The values are made of single events, with hours in which none come.
     pub(super) lumpy: bool,
-    /// Values are ratios that count for as much as their denominator.
+    /// Values are shares of a denominator.
     pub(super) ratio: bool,
+    /// Values are means of numbers.
+    pub(super) mean: bool,
 }
 
 /// Share of news per observation for a half-life in observations.
@@ -83,6 +87,7 @@ impl Cadence {
         let mut cadence = Self::new(config.interval_seconds);
         cadence.lumpy = config.kind.is_lumpy();
         cadence.ratio = config.kind == ValueKind::Ratio;
+        cadence.mean = config.kind == ValueKind::Mean;
         if config.kind == ValueKind::Amounts {
             cadence.rarity_step = Self::AMOUNTS_STEP;
             cadence.rarity_decay = Self::AMOUNTS_STEP * Self::AMOUNTS_BUDGET / cadence.points_per_week;
@@ -124,6 +129,7 @@ impl Cadence {
             weekly_knot_rate: 1.0 - 0.88_f64.powf(1.0 / per_weekly_knot),
             profile_error: profile_error * profile_error,
             size_keep: 0.5_f64.powf(1.0 / (4.0 * per_week)),
+            occasion_keep: 0.5_f64.powf(1.0 / (0.25 * per_day).max(1.0)),
             cluster_gap: (per_day / 48.0).clamp(3.0, 30.0),
             shift_after: (0.5 * per_day).max(4.0),
             q10_decay: (-0.05 * 10.0 * scale / per_week).exp(),
@@ -132,7 +138,13 @@ impl Cadence {
             rarity_decay: Self::RARITY_STEP * 12.0 * scale.sqrt() / per_week,
             lumpy: false,
             ratio: false,
+            mean: false,
         }
+    }
+
+    /// Values count for as much as they rest on.
+    pub(super) fn is_weighted(&self) -> bool {
+        self.ratio || self.mean
     }
 
     /// How many observations decide what the values are, and how far below zero they reach.

@@ -14,6 +14,8 @@ use super::envelope::{Envelopes, Episode};
 use super::event::{Event, Outcome};
 use super::facts::{Facts, clip};
 use super::judgement::{Evidence, Judgement};
+use super::memory::Occasions;
+use super::occasion::{Calendar, View};
 use super::rate::{Court, SIDES, TRACKERS};
 use super::silence::Silence;
 use super::size::{Run, Sizes};
@@ -21,6 +23,7 @@ use super::tracker::Tracker;
 use super::window::Windows;
 use super::{Judged, Mode, Prepared};
 use crate::detector::LearnPolicy;
+use crate::observation::Occasion;
 use crate::score::{Direction, Reason, Score, Side};
 
 /// A page rarer than this (log10 per week, severity 60) gives the reason; else the minor class does.
@@ -44,6 +47,8 @@ pub(super) struct Core {
     pub(super) episodes: [Episode; 2],
     /// What people expect; nothing on most series.
     pub(super) envelopes: Option<Box<Envelopes>>,
+    /// Nothing until the calendar names an occasion.
+    pub(super) occasions: Option<Box<Occasions>>,
 }
 
 /// What scoring found and learning applies.
@@ -60,13 +65,15 @@ pub(crate) struct Step {
     zero_share: f64,
     clock: f64,
     run: Run,
+    calendar: Calendar,
     pub(super) judgement: Judgement,
 }
 
 impl Step {
     /// The slow level, and what it says for this time with the rhythm; shifted like `x`.
     pub(super) fn slow_view(&self) -> (f64, f64) {
-        (self.expectation.slow_level, self.expectation.slow_level * self.expectation.profile)
+        let Expectation { slow_level, profile, exposure, .. } = self.expectation;
+        (slow_level, slow_level * profile / exposure)
     }
 
     /// What the step rests on.
@@ -81,6 +88,7 @@ impl Step {
             zero_share: self.zero_share,
             clock: self.clock,
             run: self.run,
+            calendar: &self.calendar,
         }
     }
 }
@@ -98,6 +106,7 @@ impl Core {
             event: Event::new(),
             episodes: [Episode::new(); 2],
             envelopes: None,
+            occasions: None,
         }
     }
 
@@ -109,7 +118,7 @@ impl Core {
     /// Scores the value `x` (already shifted, times its `exposure`) and prepares learning it.
     pub(super) fn score(
         &self,
-        civil_seconds: i64,
+        (civil_seconds, now): (i64, Option<Occasion>),
         (x, exposure): (f64, f64),
         cadence: &Cadence,
         mode: Mode,
@@ -117,18 +126,25 @@ impl Core {
     ) -> Judged {
         let learned = self.baseline.learned as f64;
         let closes = self.absolute.closes(self.baseline.slow_level, cadence);
-        let expectation = self.baseline.expect(civil_seconds, (x, exposure), cadence, mode, closes);
+        let mut expectation = self.baseline.expect(civil_seconds, (x, exposure), cadence, mode, closes);
+        let today = (civil_seconds, x, now);
+        let calendar = Calendar::look(self.occasions.as_deref(), today, &mut expectation, cadence, mode);
         let clipped = if learned <= cadence.clip_after { x } else { clip(x, &expectation) };
-        let windows = self.windows.after(x, clipped, &expectation);
+        let windows = match &calendar {
+            Calendar::Ordinary => self.windows.after(x, clipped, &expectation),
+            other => other.windows(self.occasions.as_deref(), &self.windows).after(x, clipped, &expectation),
+        };
         let ramp = 1.0 / (1.0 + (1.0 - learned / cadence.points_per_week).max(0.0));
         let frame = Frame { windows: &windows, expectation: &expectation, cadence, mode, learned, ramp };
         let mut readings = [Reading::default(); CONTRASTS];
         for (index, reading) in readings.iter_mut().enumerate() {
             frame.read(index, &self.calibrations[index], reading);
         }
+        calendar.quieten(&mut readings);
 
         let zero_share = self.absolute.zero_share_after(x, learned, cadence);
-        let clock = if mode.count { self.silence.clock_after(x, &expectation) } else { 0.0 };
+        let counts = mode.count && calendar.knows_amount(cadence);
+        let clock = if counts { self.silence.clock_after(x, &expectation) } else { 0.0 };
         let run = self.sizes.run_after(x);
         let facts = Facts {
             learned,
@@ -140,13 +156,16 @@ impl Core {
             zero_share,
             clock,
             run,
+            calendar: &calendar,
         };
         let judgement = self.judge(&facts, cadence, mode);
         let score = (learned >= cadence.short_warmup).then(|| {
             let typical = self.absolute.scale(0, zero_richness(zero_share));
             let edges = band(&frame, &self.calibrations[0], typical, judgement.page_thresholds);
-            let score = verdict(x, edges, expectation.mean, &judgement, mode, direction);
-            if cadence.ratio { per_trial(score, exposure) } else { score }
+            let edges = calendar.widen(edges);
+            let offset = mode.offset * exposure;
+            let score = verdict(x, edges, expectation.mean, &judgement, offset, direction);
+            if cadence.is_weighted() { per_unit(score, exposure) } else { score }
         });
         let step = Step {
             x,
@@ -159,6 +178,7 @@ impl Core {
             zero_share,
             clock,
             run,
+            calendar,
             judgement,
         };
         Judged { score, prepared: Prepared::Step(step) }
@@ -191,6 +211,7 @@ impl Core {
     #[inline]
     fn judge(&self, facts: &Facts<'_>, cadence: &Cadence, mode: Mode) -> Judgement {
         let mut judgement = self.court(facts, cadence, mode).judge();
+        facts.calendar.temper(&mut judgement, facts, &self.absolute, cadence);
         if let Some(envelopes) = &self.envelopes {
             envelopes.silence(&mut judgement, facts.windows, &self.episodes);
         }
@@ -199,6 +220,11 @@ impl Core {
 
     /// Applies what [`Self::score`] prepared.
     pub(super) fn learn(&mut self, step: &Step, cadence: &Cadence, policy: LearnPolicy) {
+        match &step.calendar {
+            Calendar::Ordinary => {}
+            Calendar::Left => self.occasions.iter_mut().for_each(|occasions| occasions.leave()),
+            Calendar::On(view) => return self.learn_occasion(step, view, cadence, policy),
+        }
         let learns = policy == LearnPolicy::Learn;
         let alarm_ran = self.event.alarm_runs();
         if learns {
@@ -222,22 +248,36 @@ impl Core {
                 tracker.hold(sighting, cadence);
             }
         }
+        let outcome = self.follow_alarm(step, policy, cadence);
+        if learns {
+            self.learn_baseline(step, outcome, cadence);
+        }
+    }
+
+    /// The alarm that runs, and what people said about it.
+    fn follow_alarm(&mut self, step: &Step, policy: LearnPolicy, cadence: &Cadence) -> Outcome {
         for (side, episode) in self.episodes.iter_mut().enumerate() {
             episode.follow(side, &step.judgement, &step.windows, cadence);
         }
         if let Some(envelopes) = &mut self.envelopes {
             envelopes.follow(&self.episodes);
         }
-        let outcome = self.event.follow(
-            (step.x, &step.expectation),
-            &step.judgement,
-            &mut self.windows,
-            policy,
-            cadence,
-        );
-        if learns {
-            self.learn_baseline(step, outcome, cadence);
-        }
+        let value = (step.x, &step.expectation);
+        self.event.follow(value, &step.judgement, &mut self.windows, policy, cadence)
+    }
+
+    /// On an occasion only windows, clock and alarm move, and what the occasion itself does.
+    fn learn_occasion(&mut self, step: &Step, view: &View, cadence: &Cadence, policy: LearnPolicy) {
+        let before = self.windows;
+        self.silence.set_clock(step.clock);
+        self.windows = step.windows;
+        // Whatever the policy: an occasion is no new level.
+        self.follow_alarm(step, LearnPolicy::Hold, cadence);
+        // Before, it is not known what is usual.
+        let settled = step.learned >= cadence.long_warmup;
+        let learns = settled && policy == LearnPolicy::Learn;
+        let occasions = self.occasions.get_or_insert_default();
+        occasions.follow(view, step.x, &before, step.judgement.alarming(), learns);
     }
 
     /// Calibration: what is usual for comparisons, residuals, zeros and silences.
@@ -285,7 +325,7 @@ fn verdict(
     (lower, upper): (f64, f64),
     mean: f64,
     judgement: &Judgement,
-    mode: Mode,
+    offset: f64,
     direction: Direction,
 ) -> Score {
     let mut page: Option<(Evidence, Side)> = None;
@@ -305,9 +345,9 @@ fn verdict(
     let (evidence, side) = if page_log10_rate < PAGE_REASON_LOG10_RATE { page } else { minor };
     let quiet = page_log10_rate.min(minor_log10_rate) >= QUIET_LOG10_RATE;
     Score {
-        expected: mean - mode.offset,
-        lower: lower - mode.offset,
-        upper: upper - mode.offset,
+        expected: mean - offset,
+        lower: lower - offset,
+        upper: upper - offset,
         page_log10_rate,
         minor_log10_rate,
         side: if quiet { nearer } else { side },
@@ -315,8 +355,8 @@ fn verdict(
     }
 }
 
-/// The score of a ratio, whose values are worked on as sums over `exposure` trials.
-fn per_trial(score: Score, exposure: f64) -> Score {
+/// The score of a ratio or a mean, whose values are worked on as sums over `exposure` trials or numbers.
+fn per_unit(score: Score, exposure: f64) -> Score {
     Score {
         expected: score.expected / exposure,
         lower: score.lower / exposure,

@@ -128,6 +128,10 @@ impl Inquiry<'_> {
         let sign = if side == 0 { 1.0 } else { -1.0 };
         let threshold = judgement.page_thresholds[side];
         let (best, times) = self.court.two_surprises(sign, threshold);
+        if side == 0 && times >= 1.0 && self.step.facts().calendar.is_new() {
+            causes.push(HeldBack::NewOccasion);
+            return;
+        }
         let ramp = self.step.facts().ramp;
         if ramp < 1.0 && self.ramp_hides(side, sign, ramp) {
             causes.push(HeldBack::FirstWeek { factor: ramp });

@@ -2,6 +2,7 @@
 
 use super::baseline::Expectation;
 use super::contrast::{CONTRASTS, Reading};
+use super::occasion::Calendar;
 use super::size::Run;
 use super::window::Windows;
 
@@ -20,6 +21,7 @@ pub(super) struct Facts<'a> {
     pub(super) zero_share: f64,
     pub(super) clock: f64,
     pub(super) run: Run,
+    pub(super) calendar: &'a Calendar,
 }
 
 /// `x` as far as it may be learned.

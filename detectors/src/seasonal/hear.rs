@@ -56,9 +56,10 @@ impl Core {
         self.end_episodes();
     }
 
-    /// Carries over what is known about events, where the state was folded again.
+    /// Carries over what is known about events and occasions, where the state was folded again.
     pub(super) fn keep_feedback_of(&mut self, before: &Self) {
         self.envelopes.clone_from(&before.envelopes);
+        self.occasions.clone_from(&before.occasions);
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) struct Opening {
 pub(super) struct Point {
     pub(super) civil_seconds: i64,
     pub(super) value: f64,
+    pub(super) weight: f64,
     learn: bool,
 }
 
@@ -93,7 +94,8 @@ impl Opening {
             self.assumed = self.found.range;
         }
         let learn = policy == LearnPolicy::Learn;
-        self.points.push(Point { civil_seconds: observation.civil_seconds(), value, learn });
+        let (civil_seconds, weight) = (observation.civil_seconds(), observation.weight());
+        self.points.push(Point { civil_seconds, value, weight, learn });
     }
 
     /// The final mode, once the stretch is over.

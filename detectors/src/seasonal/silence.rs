@@ -35,7 +35,7 @@ impl Silence {
         }
         let dispersion = expectation.dispersion.max(1.001);
         let gain = dispersion.ln() / (dispersion - 1.0);
-        let doubt = expectation.shape.weekly_error + expectation.shape.daily_error;
+        let doubt = expectation.shape.weekly_error + expectation.shape.daily_error + expectation.doubt;
         self.clock + expectation.mean * gain / (1.0 + doubt.sqrt())
     }
 

@@ -22,6 +22,8 @@ const KEEP: [f64; 9] = [
 ];
 /// The windows of 32 and of 128 observations.
 const LONG: [usize; 2] = [4, 6];
+/// The windows of 1 to 64 observations.
+const SHORT: usize = 6;
 /// The lengths of the windows that may stand for a new level.
 const LENGTHS: [u32; 5] = [1, 2, 4, 16, 32];
 const NEARLY_EMPTY: f64 = 1e-9;
@@ -78,6 +80,14 @@ impl Windows {
         }
     }
 
+    /// These windows, gone on with after a pause: the short ones as if all had come as expected. What is as long as a
+    /// night is compared with the same hours as ever.
+    pub(super) fn resumed(&self) -> Self {
+        let mut resumed = *self;
+        resumed.observed[..SHORT].copy_from_slice(&self.expected[..SHORT]);
+        resumed
+    }
+
     /// What came to what was expected lately: in the longest window that the last `points`
     /// observations fill, but for a part in 300.
     pub(super) fn recent_ratio(&self, points: u32) -> f64 {
@@ -88,13 +98,18 @@ impl Windows {
 
     /// Starts afresh: a level shift was accepted and old sums mean nothing.
     pub(super) fn clear(&mut self) {
-        *self = Self {
+        *self = Self::empty();
+    }
+
+    /// Windows without a past.
+    pub(super) fn empty() -> Self {
+        Self {
             observed: [NEARLY_EMPTY; 9],
             expected: [NEARLY_EMPTY; 9],
             variance: [NEARLY_EMPTY; 9],
             clipped: [NEARLY_EMPTY; 2],
             promised: [NEARLY_EMPTY; 2],
-        };
+        }
     }
 }
 
