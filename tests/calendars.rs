@@ -99,7 +99,7 @@ fn incidents(text: &str, again: f64) -> Vec<Incident> {
         size: factor - 1.0,
     };
     let faults = FaultPlan::Given(vec![day(22, 4.0), day(29, again)]);
-    let config = ShopConfig { seed: 3, start_millis, days: 32, rate: 8.0, faults };
+    let config = ShopConfig { seed: 3, start_millis, days: 32, rate: 5.0, faults };
     let lines: Vec<String> = Shop::new(&config)
         .map(|event| {
             let mut line = Vec::new();

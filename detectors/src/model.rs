@@ -86,6 +86,16 @@ impl Model {
         }
     }
 
+    /// A model for another series of the same measure, which starts from the rhythm of this one. `None` where
+    /// there is none to lend: before two weeks, and for detectors other than the seasonal one.
+    #[must_use]
+    pub fn start_like(&self) -> Option<Self> {
+        match self {
+            Self::Seasonal(seasonal) => Some(Self::Seasonal(Box::new(seasonal.start_like()?))),
+            _ => None,
+        }
+    }
+
     /// Scores, then learns; `None` while warming up.
     pub fn observe(&mut self, observation: &Observation, policy: LearnPolicy) -> Option<Score> {
         // The road of a million series: what is prepared does not leave the seasonal detector.

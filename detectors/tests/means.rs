@@ -69,10 +69,10 @@ struct Events {
 
 fn clean(kind: ValueKind, of: Of, base: f64) -> (Events, u32) {
     let (mut events, mut series_weeks) = (Events::default(), 0);
-    for seed in 0..24_u64 {
-        let mut numbers = Numbers { base, ..Numbers::new(seed, 20.0 * 20_f64.powf(seed as f64 / 23.0), of) };
+    for seed in 0..8_u64 {
+        let mut numbers = Numbers { base, ..Numbers::new(seed, 20.0 * 20_f64.powf(seed as f64 / 7.0), of) };
         let (mut model, mut last, mut last_page) = (start(kind), -100, -100);
-        for index in 0..6 * 7 * DAY {
+        for index in 0..5 * 7 * DAY {
             let Some(observation) = numbers.window(index, 1.0) else { continue };
             let Some(score) = model.observe(&observation, LearnPolicy::Learn) else { continue };
             if score.severity() >= 70.0 {
@@ -88,7 +88,7 @@ fn clean(kind: ValueKind, of: Of, base: f64) -> (Events, u32) {
             }
             last = index;
         }
-        series_weeks += 6;
+        series_weeks += 5;
     }
     (events, series_weeks)
 }
@@ -125,7 +125,7 @@ fn means_below_zero_are_worked_on_alike() {
 /// Hours at one and a half times the usual, from `start` of a day on; how many are found.
 fn found(kind: ValueKind, of: Of, start_window: i64) -> u32 {
     let mut found = 0;
-    for seed in 0..20 {
+    for seed in 0..10 {
         let mut numbers = Numbers::new(1_000 + seed, 200.0, of);
         let mut model = start(kind);
         let first = 28 * DAY + start_window;
@@ -146,9 +146,9 @@ fn found(kind: ValueKind, of: Of, start_window: i64) -> u32 {
 fn a_slow_hour_of_a_busy_checkout_is_found() {
     for of in [Of::Mean, Of::Quantile(0.5), Of::Quantile(0.95)] {
         let (now, before) = (found(ValueKind::Mean, of, 144), found(ValueKind::Continuous, of, 144));
-        println!("at noon {now} of 20 pages, without their numbers {before}");
+        println!("at noon {now} of 10 pages, without their numbers {before}");
         // The highest numbers of a window say the least.
-        let least = if of == Of::Quantile(0.95) { 12 } else { 18 };
+        let least = if of == Of::Quantile(0.95) { 5 } else { 9 };
         assert!(now >= least && now > before, "{now}, {before}");
     }
 }

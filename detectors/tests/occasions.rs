@@ -71,8 +71,8 @@ impl After {
     }
 }
 
-fn named(class: u64) -> Option<Occasion> {
-    Some(Occasion { class, uplift: None })
+fn named(class: u64) -> Occasion {
+    Occasion { class, uplift: None }
 }
 
 fn start(width: u32) -> Model {
@@ -142,7 +142,7 @@ impl Shop {
     fn after_first(rate: f64, width: u32, seed: u64, factor: f64) -> Self {
         let mut shop = Self::new(rate, width, seed);
         shop.ordinary(FIRST);
-        shop.days(|_| factor, named(7));
+        shop.days(|_| factor, Some(named(7)));
         shop
     }
 
@@ -176,7 +176,7 @@ fn the_first_time_nothing_is_said_of_it_nor_of_its_edges() {
         for factor in [4.0, 2.0, 0.2, 0.5] {
             let mut shop = Shop::new(rate, width, 2);
             let before = shop.ordinary(FIRST);
-            let holiday = shop.days(|_| factor, named(7));
+            let holiday = shop.days(|_| factor, Some(named(7)));
             let case = format!("{rate} in {width} s, x{factor}: {} {}", holiday.page, holiday.minor);
             assert!(before.page < PAGE, "{case}");
             assert!(holiday.quiet(), "{case}");
@@ -195,7 +195,8 @@ fn a_total_outage_pages_also_inside_an_occasion_nobody_knows() {
         for factor in [4.0, 1.0] {
             let mut shop = Shop::new(rate, width, 3);
             shop.ordinary(FIRST);
-            let broken = shop.days(|hour| if (14.0..17.0).contains(&hour) { 0.0 } else { factor }, named(7));
+            let broken =
+                shop.days(|hour| if (14.0..17.0).contains(&hour) { 0.0 } else { factor }, Some(named(7)));
             assert!(broken.page >= PAGE, "{rate} in {width} s, x{factor}: {}", broken.page);
         }
     }
@@ -203,7 +204,7 @@ fn a_total_outage_pages_also_inside_an_occasion_nobody_knows() {
     for (rate, width) in [(50.0, 300), (500.0, 300), (50.0, 3_600)] {
         let mut shop = Shop::new(rate, width, 3);
         shop.ordinary(FIRST);
-        let broken = shop.days(|hour| if (14.0..17.0).contains(&hour) { 0.0 } else { 0.2 }, named(7));
+        let broken = shop.days(|hour| if (14.0..17.0).contains(&hour) { 0.0 } else { 0.2 }, Some(named(7)));
         assert!(broken.page >= PAGE, "{rate} in {width} s: {}", broken.page);
     }
 }
@@ -213,7 +214,7 @@ fn nobody_expects_thirty_times_the_usual() {
     for (rate, width) in SHOPS {
         let mut shop = Shop::new(rate, width, 4);
         shop.ordinary(FIRST);
-        let wild = shop.days(|_| 30.0, named(7));
+        let wild = shop.days(|_| 30.0, Some(named(7)));
         assert!(wild.page >= PAGE, "{rate} in {width} s");
         assert!(wild.scores.iter().any(|score| score.reason == Reason::Occasion));
     }
@@ -226,7 +227,7 @@ fn what_it_did_is_expected_the_next_time() {
         for factor in [4.0, 2.0, 0.2] {
             for again in [0.8, 1.0, 1.2] {
                 let mut shop = Shop::before_second(rate, width, 5, factor);
-                let holiday = shop.days(|_| factor * again, named(7));
+                let holiday = shop.days(|_| factor * again, Some(named(7)));
                 let case = format!(
                     "{rate} in {width} s, x{factor} and then {again} of it: {} {}",
                     holiday.page, holiday.minor
@@ -247,7 +248,7 @@ fn half_of_its_usual_effect_pages() {
     for (rate, width) in SHOPS {
         for (factor, now) in [(4.0, 2.0), (0.2, 0.6), (4.0, 1.0), (0.2, 1.0)] {
             let mut shop = Shop::before_second(rate, width, 6, factor);
-            let holiday = shop.days(|_| now, named(7));
+            let holiday = shop.days(|_| now, Some(named(7)));
             assert!(holiday.page >= PAGE, "{rate} in {width} s, x{factor} and then x{now}: {}", holiday.page);
             after.ordinary_days(&mut shop, 2, "after half of it");
         }
@@ -276,9 +277,9 @@ fn its_own_shape_over_the_day_is_learned() {
     for (rate, width) in SHOPS {
         let mut shop = Shop::new(rate, width, 8);
         shop.ordinary(FIRST);
-        shop.days(evening, named(7));
+        shop.days(evening, Some(named(7)));
         shop.ordinary(SECOND);
-        let holiday = shop.days(evening, named(7));
+        let holiday = shop.days(evening, Some(named(7)));
         assert!(holiday.page < PAGE, "{rate} in {width} s: {}", holiday.page);
         let expected = |hour: i64| holiday.scores[(hour * 3_600 / shop.width) as usize].expected;
         assert!(expected(22) > 2.0 * expected(2), "{rate} in {width} s");
@@ -291,7 +292,7 @@ fn nothing_of_it_enters_what_is_normal() {
         let mut shop = Shop::new(rate, width, 9);
         shop.ordinary(FIRST);
         let before = shop.model.clone();
-        let holiday = shop.windows(|hour| if hour > 20.0 { 0.0 } else { 4.0 }, named(7));
+        let holiday = shop.windows(|hour| if hour > 20.0 { 0.0 } else { 4.0 }, Some(named(7)));
         shop.live(&holiday);
         for part in ["baseline", "calibrations", "absolute", "sizes", "trackers"] {
             assert_eq!(state(&shop.model, part), state(&before, part), "{part}");
@@ -320,7 +321,7 @@ fn a_restart_in_the_middle_leaves_no_trace() {
         assert_eq!(binary, text);
         binary
     };
-    for (index, observation) in kept.windows(|_| 4.0, named(7)).iter().enumerate() {
+    for (index, observation) in kept.windows(|_| 4.0, Some(named(7))).iter().enumerate() {
         if index % 50 == 20 {
             kept.model = reload(&kept.model);
         }
@@ -328,7 +329,7 @@ fn a_restart_in_the_middle_leaves_no_trace() {
     }
     assert_eq!(kept.model, shop.model);
     shop.ordinary(SECOND);
-    let day = shop.windows(|_| 3.0, named(7));
+    let day = shop.windows(|_| 3.0, Some(named(7)));
     let mut restarted = reload(&shop.model);
     for (index, observation) in day.iter().enumerate() {
         if index % 70 == 30 {
@@ -345,11 +346,11 @@ fn a_restart_in_the_middle_leaves_no_trace() {
 fn a_held_occasion_teaches_nothing() {
     let mut shop = Shop::new(50.0, 300, 11);
     shop.ordinary(FIRST);
-    for observation in shop.windows(|_| 4.0, named(7)) {
+    for observation in shop.windows(|_| 4.0, Some(named(7))) {
         shop.model.observe(&observation, LearnPolicy::Hold);
     }
     shop.ordinary(SECOND);
-    assert!(shop.days(|_| 2.0, named(7)).page < PAGE, "as good as new, it is not half of anything");
+    assert!(shop.days(|_| 2.0, Some(named(7))).page < PAGE, "as good as new, it is not half of anything");
 }
 
 #[test]
@@ -357,14 +358,14 @@ fn many_occasions_take_little_room_and_the_largest_effects_are_kept() {
     let mut shop = Shop::new(50.0, 3_600, 12);
     shop.ordinary(21);
     let plain = postcard::to_allocvec(&shop.model).unwrap().len();
-    shop.days(|_| 6.0, named(1_000));
+    shop.days(|_| 6.0, Some(named(1_000)));
     for class in 0..60 {
-        shop.days(|_| 1.5, named(class));
+        shop.days(|_| 1.5, Some(named(class)));
         shop.ordinary(shop.day + 1);
     }
     let full = postcard::to_allocvec(&shop.model).unwrap().len();
     assert!(full < plain + 700, "{plain} bytes, {full} with occasions");
-    let again = shop.days(|_| 6.0, named(1_000));
+    let again = shop.days(|_| 6.0, Some(named(1_000)));
     assert!((again.expected / again.came - 1.0).abs() < 0.2, "{} for {}", again.expected, again.came);
 }
 
@@ -374,7 +375,7 @@ fn an_occasion_that_is_new_says_so() {
     shop.ordinary(FIRST);
     let calm = |hour: f64| if hour < 12.0 { 1.0 } else { 6.0 };
     let mut said = false;
-    for observation in shop.windows(calm, named(7)) {
+    for observation in shop.windows(calm, Some(named(7))) {
         let explanation = shop.model.explain(&observation).unwrap();
         let held = explanation.held_back.contains(&HeldBack::NewOccasion);
         assert!(!held || explanation.score.unwrap().severity() < PAGE);

@@ -1,7 +1,7 @@
 //! Drills on synthetic counts with one known change: what the seasonal detector says, and how soon.
 //!
 //! Every change comes in the middle of the seventh week. An alert is an onset or a clear rise, as in the `alert`
-//! column of `tidewatch score`. On a holiday every event counts several times, so chance does too.
+//! column of `tidewatch score`. On a holiday the counts of other series come on top.
 
 use tidewatch_datasets::synthetic::{CountSeries, WEEK_MINUTES};
 use tidewatch_detectors::{
@@ -13,6 +13,8 @@ use super::alert_column::AlertColumn;
 const WEEKS: usize = 9;
 const DAY: usize = 1_440;
 const PAGE: f64 = 70.0;
+/// What a holiday brings on top, in times of the usual.
+const MOST_MORE: usize = 3;
 /// Monday of the seventh week.
 const CHANGE_WEEK: usize = 6 * WEEK_MINUTES;
 
@@ -29,7 +31,7 @@ pub enum Drill {
     Spring,
     /// On Sunday the clocks go from 03:00 back to 02:00.
     Autumn,
-    /// On Thursday a holiday of the calendar makes four of each event.
+    /// On Thursday a holiday of the calendar brings four times the usual.
     Holiday(Holiday),
 }
 
@@ -40,7 +42,7 @@ pub enum Holiday {
     New,
     /// It was the same three weeks ago.
     Back,
-    /// It was the same three weeks ago; now it makes two of each event.
+    /// It was the same three weeks ago; now it brings twice the usual.
     Half,
 }
 
@@ -84,16 +86,18 @@ impl Drill {
         match (self, since) {
             (Self::Outage(_), Some(0..120)) => 0,
             (Self::Shift, Some(since)) => thinned(since as u64, count),
-            (Self::Holiday(Holiday::Half), Some(_)) if self.is_holiday(minute) => 2 * count,
-            _ if self.is_holiday(minute) => 4 * count,
             _ => count,
         }
     }
 
-    fn is_holiday(self, minute: usize) -> bool {
-        let Self::Holiday(holiday) = self else { return false };
+    /// How many times the usual comes on top of it in this minute: none but on a holiday.
+    fn more(self, minute: usize) -> usize {
+        let Self::Holiday(holiday) = self else { return 0 };
         let day = |start: usize| (start..start + DAY).contains(&minute);
-        day(self.start()) || holiday != Holiday::New && day(self.start() - 3 * WEEK_MINUTES)
+        if day(self.start()) {
+            return if holiday == Holiday::Half { 1 } else { MOST_MORE };
+        }
+        if holiday != Holiday::New && day(self.start() - 3 * WEEK_MINUTES) { MOST_MORE } else { 0 }
     }
 }
 
@@ -110,6 +114,12 @@ fn thinned(minute: u64, count: u32) -> u32 {
 /// Runs a drill on series number `number` of the seed.
 pub fn run_drill(drill: Drill, seed: u64, rate: f64, number: u64) -> DrillResult {
     let series = CountSeries::new(seed, rate, number, WEEKS);
+    let crowds: Vec<CountSeries> = match drill {
+        Drill::Holiday(_) => (1..=MOST_MORE as u64)
+            .map(|crowd| CountSeries::new(seed, rate, number + crowd * 1_000_000, WEEKS))
+            .collect(),
+        _ => Vec::new(),
+    };
     let config =
         SeasonalConfig::new(60, ValueKind::Learned, Direction::Both).expect("a minute is an interval");
     let mut model = DetectorConfig::Seasonal(config).start();
@@ -118,12 +128,13 @@ pub fn run_drill(drill: Drill, seed: u64, rate: f64, number: u64) -> DrillResult
         if !series.recorded[minute] {
             continue;
         }
-        let count = drill.changed(minute, series.counts[minute]);
+        let more: u32 = crowds.iter().take(drill.more(minute)).map(|crowd| crowd.counts[minute]).sum();
+        let count = drill.changed(minute, series.counts[minute]) + more;
         let civil = CountSeries::civil_seconds(minute);
         let Some(mut observation) = Observation::new(civil, f64::from(count), u64::from(count)) else {
             continue;
         };
-        if drill.is_holiday(minute) {
+        if drill.more(minute) > 0 {
             observation = observation.with_occasion(Occasion { class: 1, uplift: None });
         }
         let Some(score) = model.observe(&observation, LearnPolicy::Learn) else { continue };

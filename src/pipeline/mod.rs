@@ -18,6 +18,7 @@ mod engine;
 mod frames;
 mod guard;
 mod intake;
+mod lineage;
 mod models;
 mod monitor;
 mod ports;

@@ -9,12 +9,19 @@ use tidewatch_detectors::{DetectorConfig, JointModel, LearnPolicy, Model, Observ
 use super::{
     FrameBlob, Guard, ModelBlob, SHARD_SLICES, ShardFrame, StoredScore,
     frames::{BlobError, pack, unpack},
+    lineage::Lineage,
     relations::{RelationSpec, Relations},
 };
-use crate::{anomaly::Reading, window::Cell, window::Frame};
+use crate::{
+    anomaly::Reading,
+    window::{Cell, Frame, SliceKey},
+};
 
 /// A shard is saved again after this many windows; a restart folds at most about that many.
 const SNAPSHOT_EVERY_WINDOWS: u32 = 96;
+
+/// Instead of a number of windows: the shard is saved with the next commit.
+const SNAPSHOT_NOW: u32 = u32::MAX;
 
 /// Below this many series one thread is faster than several.
 const PARALLEL_FROM_SERIES: usize = 4_096;
@@ -74,6 +81,7 @@ pub struct Models {
     /// Of the calendar they learn under.
     calendar: u64,
     series: Vec<SeriesState>,
+    lineage: Lineage,
     relations: Relations,
     /// Per shard: windows learned since its last snapshot.
     unsaved: Vec<u32>,
@@ -102,26 +110,33 @@ impl Models {
             measures,
             calendar,
             series: Vec::new(),
+            lineage: Lineage::default(),
             relations: Relations::new(relations),
             unsaved: Vec::new(),
             learned_through: Vec::new(),
         }
     }
 
-    /// Scores every observation of a closed window, then learns it. `seen` tells the rest of a slice. The
+    /// Scores every observation of a closed window, then learns it. `slices` has the key of each of its rows,
+    /// `seen` tells the rest of a slice. The
     /// result has one entry per series, and behind the series of a slice one per relation; `None` is a gap.
     pub fn judge(
         &mut self,
         frame: &Frame,
+        slices: &[SliceKey],
         seen: &(dyn Fn(usize) -> Seen + Sync),
         threads: usize,
     ) -> Vec<Option<Reading>> {
         let width = self.measures.len();
         self.series.resize(frame.slices.len() * width, SeriesState::default());
         self.unsaved.resize(frame.slices.len().div_ceil(SHARD_SLICES), SNAPSHOT_EVERY_WINDOWS);
-        self.unsaved.iter_mut().for_each(|windows| *windows += 1);
+        self.unsaved.iter_mut().for_each(|windows| *windows = windows.saturating_add(1));
         self.learned_through.clear();
         self.learned_through.resize(self.unsaved.len(), frame.end_millis);
+        self.lineage.know(slices);
+        for (slice, row) in frame.slices.iter().enumerate() {
+            self.borrow_for(slice, &row.cells, slices, i64::MAX);
+        }
         let mut readings = vec![None; self.series.len()];
         let threads = if self.series.len() < PARALLEL_FROM_SERIES { 1 } else { threads.max(1) };
         let slices_each = frame.slices.len().div_ceil(threads).max(1);
@@ -257,14 +272,60 @@ impl Models {
         unpack("model snapshot", &blob.bytes).map(Some)
     }
 
-    /// Learns a stored window, unless the shard's snapshot already has.
-    pub fn fold(&mut self, blob: &FrameBlob, seen: &dyn Fn(usize, i64) -> Seen) -> Result<(), BlobError> {
-        if self.learned_through.get(blob.shard).is_none_or(|through| blob.end_millis <= *through) {
-            return Ok(());
+    /// Series that show their first value start from the rhythm of a roll-up, as it was before this window. Their
+    /// shard is saved with the window they begin in: a restart does not have the roll-up of that time.
+    ///
+    /// A roll-up whose shard has learned `end_millis` already is passed over. When windows are folded again, it has
+    /// lent nothing then, or the series would be in a snapshot.
+    fn borrow_for(&mut self, slice: usize, cells: &[Option<Cell>], slices: &[SliceKey], end_millis: i64) {
+        let width = self.measures.len();
+        for (measure, cell) in cells.iter().enumerate() {
+            let index = slice * width + measure;
+            let is_first = self.series.get(index).is_some_and(|state| state.model.is_none());
+            if !is_first || cell.is_none_or(|cell| cell.weight < self.measures[measure].min_weight) {
+                continue;
+            }
+            let (series, learned) = (&self.series, &self.learned_through);
+            let model_of = |parent: usize| {
+                let in_step = learned[parent / SHARD_SLICES] < end_millis;
+                series.get(parent * width + measure)?.model.as_ref().filter(|_| in_step)
+            };
+            let Some(prior) = self.lineage.prior(&slices[slice], model_of) else { continue };
+            self.series[index].model = Some(prior);
+            self.unsaved[slice / SHARD_SLICES] = SNAPSHOT_NOW;
         }
+    }
+
+    /// Learns a stored window, given by the blobs of all its shards, unless a shard's snapshot already has.
+    pub fn fold(
+        &mut self,
+        window: &[FrameBlob],
+        slices: &[SliceKey],
+        seen: &dyn Fn(usize, i64) -> Seen,
+    ) -> Result<(), BlobError> {
+        let width = self.measures.len();
+        self.lineage.know(slices);
+        let mut frames = Vec::new();
+        for blob in window {
+            let through = self.learned_through.get(blob.shard);
+            if through.is_some_and(|through| blob.end_millis > *through) {
+                frames.push((blob, ShardFrame::decode(&blob.bytes)?));
+            }
+        }
+        for (blob, frame) in &frames {
+            for (row, cells) in frame.cells.chunks(width).enumerate() {
+                self.borrow_for(blob.shard * SHARD_SLICES + row, cells, slices, blob.end_millis);
+            }
+        }
+        for (blob, frame) in &frames {
+            self.fold_shard(blob, frame, seen);
+        }
+        Ok(())
+    }
+
+    fn fold_shard(&mut self, blob: &FrameBlob, frame: &ShardFrame, seen: &dyn Fn(usize, i64) -> Seen) {
         self.learned_through[blob.shard] = blob.end_millis;
-        self.unsaved[blob.shard] += 1;
-        let frame = ShardFrame::decode(&blob.bytes)?;
+        self.unsaved[blob.shard] = self.unsaved[blob.shard].saturating_add(1);
         let width = self.measures.len();
         let first = blob.shard * SHARD_SLICES;
         for (index, cell) in frame.cells.iter().enumerate() {
@@ -281,7 +342,6 @@ impl Models {
                 }
             }
         }
-        Ok(())
     }
 
     fn settings(&self) -> String {

@@ -209,7 +209,7 @@ impl Monitor {
     fn judge(&mut self, frame: &Frame, threads: usize) {
         let slices = self.windows.registry().keys();
         let seen = |slice: usize| self.spec.seen(&slices[slice], frame.start_millis);
-        let readings = self.models.judge(frame, &seen, threads);
+        let readings = self.models.judge(frame, slices, &seen, threads);
         let view = WindowView {
             facts: &self.spec.facts,
             slices,

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::{
         pipeline::{FrameBlob, Judging, Models, models::shard_frames},
-        window::{Frame, SliceRow},
+        window::{Frame, SliceKey, SliceRow},
     };
 
     const WIDTH: i64 = 300;
@@ -144,12 +144,16 @@ mod tests {
         Frame { start_millis, end_millis: start_millis + WIDTH * 1_000, slices, refused_slices: 0 }
     }
 
+    fn slices() -> Vec<SliceKey> {
+        [None, Some("DE"), Some("FR")].map(|value| SliceKey(vec![value.map(Into::into)])).to_vec()
+    }
+
     fn at(civil_seconds: i64) -> Seen {
         Seen { civil_seconds, occasion: None, hold: false }
     }
 
     fn judge(models: &mut Models, window: i64) -> Vec<Option<Reading>> {
-        models.judge(&frame(window), &|_| at(window * WIDTH), 1)
+        models.judge(&frame(window), &slices(), &|_| at(window * WIDTH), 1)
     }
 
     #[test]
@@ -173,9 +177,9 @@ mod tests {
         let latest = [snapshots.pop().unwrap()];
         for snapshots in [&latest[..], &[]] {
             let mut restored = Models::new(measures(), relations(), 0).with_snapshots(3, snapshots).unwrap();
-            for blob in &blobs {
+            for window in blobs.chunks(1) {
                 let seen = |_: usize, millis: i64| at(millis / 1_000);
-                restored.fold(blob, &seen).unwrap();
+                restored.fold(window, &slices(), &seen).unwrap();
             }
             let mut again = Vec::new();
             for window in restart..WINDOWS {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Engine, EngineLimits, History, HistoryRange, IncidentQuery, Models, Monitor, MonitorSpec, Store,
-    StoreError, frames::BlobError,
+    Engine, EngineLimits, FrameBlob, History, HistoryRange, IncidentQuery, Models, Monitor, MonitorSpec,
+    Store, StoreError, frames::BlobError,
 };
 use crate::{
     anomaly::IncidentKind,
@@ -74,18 +74,23 @@ async fn restore_monitor<S: Store + History + ?Sized>(
     let empty = Models::new(spec.judging.clone(), spec.relations.clone(), spec.calendar.fingerprint());
     let mut models = empty.with_snapshots(stored.slices.len(), &stored.models).map_err(damaged)?;
     let told = Arc::clone(&spec);
-    let slices = stored.slices.clone();
-    let seen = |slice: usize, millis: i64| told.seen(&slices[slice], millis);
+    let told_slices = stored.slices.clone();
+    let seen = |slice: usize, millis: i64| told.seen(&told_slices[slice], millis);
     // Frames are kept by their start, which lies before the end a snapshot knows.
     let mut from_millis = models.needed_from().saturating_sub(spec.window.grid.width().millis() * 2);
     loop {
         let range = HistoryRange { from_millis, to_millis: i64::MAX, shard: None, limit: PAGE };
         let page = store.frames(&name, range).await?;
-        for blob in &page {
-            models.fold(blob, &seen).map_err(damaged)?;
+        let mut windows: Vec<&[FrameBlob]> =
+            page.chunk_by(|blob, next| blob.start_millis == next.start_millis).collect();
+        if page.len() == PAGE && windows.len() > 1 {
+            // The last window may be cut by the page; it comes again whole.
+            windows.pop();
+        }
+        for window in windows {
+            models.fold(window, &told_slices, &seen).map_err(damaged)?;
         }
         let Some(last) = page.last().filter(|_| page.len() == PAGE) else { break };
-        // The last window may be cut by the page; folding it twice changes nothing.
         from_millis =
             if page[0].start_millis == last.start_millis { last.end_millis } else { last.start_millis };
     }

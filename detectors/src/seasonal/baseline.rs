@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cadence::{Cadence, pace};
 use super::knots::{Knots, Place};
+use super::lent::Lent;
 use super::{MAX_MEAN, Mode};
 
 pub(super) const DAILY_KNOTS: usize = 96;
@@ -35,6 +36,8 @@ pub(super) struct Baseline {
     bin_weight: [f64; BINS],
     daily: Knots<DAILY_KNOTS>,
     weekly: Knots<WEEKLY_KNOTS>,
+    /// The rhythm it leans on while it knows little of its own.
+    pub(super) lent: Option<Box<Lent>>,
 }
 
 /// What the baseline says about one civil time, before it sees the value.
@@ -90,7 +93,21 @@ impl Baseline {
             bin_weight: [0.0; BINS],
             daily: Knots::new(),
             weekly: Knots::new(),
+            lent: None,
         }
+    }
+
+    /// The rhythm, for another series to lean on.
+    pub(super) fn lend(&self, mode: Mode, cadence: &Cadence) -> Lent {
+        let level = self.fast_level.max(1e-9) * self.exposure;
+        let (daily, weekly) = priors(level, self.relative_variance(level, mode, cadence), cadence);
+        Lent::of((&self.daily, daily), (&self.weekly, weekly))
+    }
+
+    /// Dispersion to the level: the variance of an ordinary window, relative to its mean squared.
+    fn relative_variance(&self, level: f64, mode: Mode, cadence: &Cadence) -> f64 {
+        let floor = self.dispersion.max(least_dispersion(mode, self.fast_level, cadence));
+        (floor.max(1e-9) / level).min(25.0)
     }
 
     /// The expectation at `civil_seconds`; the first value ever, `x`, stands in for the level. A series that
@@ -160,18 +177,21 @@ impl Baseline {
         let weekday = (civil_seconds.div_euclid(86_400) + 3).rem_euclid(7) as f64;
         let daily = Place::of::<DAILY_KNOTS>(day_fraction * DAILY_KNOTS as f64 - 0.5);
         let weekly = Place::of::<WEEKLY_KNOTS>((weekday + day_fraction) * 24.0 - 0.5);
+        let (daily_prior, weekly_prior) = priors(level, relative_variance, cadence);
+        let lent = self.lent.as_deref();
         let (daily_ratio, daily_error) = if cadence.has_daily_profile {
-            let shrink = (relative_variance + 0.1 * cadence.points_per_daily_knot.min(3.0)) * level;
-            let (ratio, doubt) = self.daily.read(daily, shrink);
+            let (ratio, doubt) = match lent {
+                Some(lent) => self.daily.read_toward(daily, daily_prior, lent.at(0, daily)),
+                None => self.daily.read(daily, daily_prior),
+            };
             (ratio, 0.25 * doubt)
         } else {
             (1.0, 0.0)
         };
-        let shrink = (relative_variance / 0.16 + 0.1 * cadence.points_per_weekly_knot) * level;
-        let (weekly_ratio, doubt) = if closes {
-            self.weekly.read_grouped(weekly, shrink, KNOTS_PER_WEEKDAY)
-        } else {
-            self.weekly.read(weekly, shrink)
+        let (weekly_ratio, doubt) = match lent {
+            _ if closes => self.weekly.read_grouped(weekly, weekly_prior, KNOTS_PER_WEEKDAY),
+            Some(lent) => self.weekly.read_toward(weekly, weekly_prior, lent.at(DAILY_KNOTS, weekly)),
+            None => self.weekly.read(weekly, weekly_prior),
         };
         Shape { daily_error, weekly_error: 0.16 * doubt, daily_ratio, weekly_ratio, daily, weekly }
     }
@@ -252,6 +272,13 @@ impl Baseline {
             *sum *= 0.02;
         }
     }
+}
+
+/// How many events a daily and a weekly knot are taken to have seen before they saw any.
+fn priors(level: f64, relative_variance: f64, cadence: &Cadence) -> (f64, f64) {
+    let daily = (relative_variance + 0.1 * cadence.points_per_daily_knot.min(3.0)) * level;
+    let weekly = (relative_variance / 0.16 + 0.1 * cadence.points_per_weekly_knot) * level;
+    (daily, weekly)
 }
 
 /// The least dispersion believed. Successes among n trials at share p have variance n p (1 - p), mean n p.

@@ -12,6 +12,7 @@ use crate::config::{SeasonalConfig, ValueKind};
 
 /// Everything the detector derives from the interval. "Points" are observations.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says another thing of the series")]
 pub(super) struct Cadence {
     pub(super) points_per_week: f64,
     pub(super) ln_points_per_week: f64,

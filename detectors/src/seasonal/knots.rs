@@ -31,6 +31,11 @@ impl Place {
         let left = (floor + N as f64) as usize % N;
         Self { left, right: (left + 1) % N, share: position - floor }
     }
+
+    /// Its two knots.
+    pub(super) fn knots(self) -> [usize; 2] {
+        [self.left, self.right]
+    }
 }
 
 impl<const N: usize> Knots<N> {
@@ -47,6 +52,21 @@ impl<const N: usize> Knots<N> {
         (ratio, shrink / (left * promised + right * next_promised + shrink))
     }
 
+    /// As [`Self::read`], with the two knots shrunk towards these ratios.
+    pub(super) fn read_toward(&self, place: Place, shrink: f64, toward: [f64; 2]) -> (f64, f64) {
+        let ([came, promised], [next_came, next_promised]) = (self.knot(place.left), self.knot(place.right));
+        let (left, right) = (1.0 - place.share, place.share);
+        let ratio = left * (came + shrink * toward[0]) / (promised + shrink)
+            + right * (next_came + shrink * toward[1]) / (next_promised + shrink);
+        (ratio, shrink / (left * promised + right * next_promised + shrink))
+    }
+
+    /// The ratio of every knot.
+    pub(super) fn ratios(&self, shrink: f64) -> impl Iterator<Item = f64> {
+        let sums = self.sums.iter();
+        sums.map(move |knot| (f64::from(knot[0]) + shrink) / (f64::from(knot[1]) + shrink))
+    }
+
     /// As [`Self::read`], with knots shrunk towards the ratio of the group of `size` knots they belong to, which
     /// itself is shrunk towards 1.
     pub(super) fn read_grouped(&self, place: Place, shrink: f64, size: usize) -> (f64, f64) {
@@ -56,11 +76,7 @@ impl<const N: usize> Knots<N> {
         } else {
             self.group_ratio(place.right / size, shrink, size)
         };
-        let ([came, promised], [next_came, next_promised]) = (self.knot(place.left), self.knot(place.right));
-        let (left, right) = (1.0 - place.share, place.share);
-        let ratio = left * (came + shrink * left_group) / (promised + shrink)
-            + right * (next_came + shrink * right_group) / (next_promised + shrink);
-        (ratio, shrink / (left * promised + right * next_promised + shrink))
+        self.read_toward(place, shrink, [left_group, right_group])
     }
 
     #[inline]

@@ -17,6 +17,7 @@ mod facts;
 mod hear;
 mod judgement;
 mod knots;
+mod lent;
 mod memory;
 mod occasion;
 mod opening;
@@ -253,6 +254,18 @@ impl Seasonal {
         }
     }
 
+    /// A detector that has seen nothing but leans on half of the rhythm of this one until it knows its own; level,
+    /// noise and thresholds are its own to find. `None` before this one has learned two weeks, or where its values
+    /// reach below zero.
+    pub fn start_like(&self) -> Option<Self> {
+        let knows_weeks = self.core.learned() as f64 >= 2.0 * self.cadence.points_per_week;
+        (knows_weeks && self.mode.offset == 0.0).then(|| {
+            let mut fresh = Self::new(self.config);
+            fresh.core.baseline.lent = Some(Box::new(self.core.baseline.lend(self.mode, &self.cadence)));
+            fresh
+        })
+    }
+
     /// Its settings.
     pub fn config(&self) -> SeasonalConfig {
         self.config
@@ -351,6 +364,8 @@ impl Seasonal {
     /// The state as if `mode` had been known from the first observation.
     fn refold(&self, mode: Mode) -> Core {
         let mut core = Core::new(&self.cadence);
+        // A profile of values that are shifted is another one.
+        core.baseline.lent = self.core.baseline.lent.clone().filter(|_| mode.offset == 0.0);
         for point in self.opening.iter().flat_map(Opening::points) {
             let input = self.input(mode, point.value, point.weight);
             let time = (point.civil_seconds, None);

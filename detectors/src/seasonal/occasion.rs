@@ -27,7 +27,7 @@ const NEW_SPREAD: f64 = 1.0;
 /// ln 3: on such an occasion a rise within it is at least so common a week and side.
 const LN_LEAST_RISE: f64 = 1.098_612_288_668_109_8;
 /// ln 28: an occasion as a whole is judged as if four times a day, every day.
-const LN_LOOKS: f64 = 3.332_204_510_175_203_7;
+const LN_LOOKS: f64 = 3.332_204_510_175_204;
 /// So many standard deviations make severity 70 then.
 const SPREADS_AT_70: f64 = 2.1;
 /// Typical residuals, times the root of their number, that the occasion as a whole needs for a page.
