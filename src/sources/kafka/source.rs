@@ -5,7 +5,6 @@ use std::{
     fmt,
     sync::Arc,
     thread::JoinHandle,
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -29,15 +28,11 @@ use tokio::time::Instant;
 /// Rounds that wait to be taken, besides the one being made.
 const ROUNDS_WAITING: usize = 1;
 
-/// How long the client may take to close; usually it takes a fifth of a second.
-const CLOSING: Duration = Duration::from_secs(2);
-
 /// Reads Kafka topics.
 pub struct KafkaSource {
     config: KafkaSourceConfig,
     context: Context,
-    /// There until the end.
-    consumer: Option<Arc<Consumer>>,
+    consumer: Arc<Consumer>,
     rounds: mpsc::Receiver<Heard>,
     thread: Option<JoinHandle<()>>,
     partitions: BTreeSet<PartitionId>,
@@ -88,7 +83,7 @@ impl KafkaSource {
         Ok(Self {
             config,
             context,
-            consumer: Some(consumer),
+            consumer,
             rounds,
             thread: Some(thread),
             partitions,
@@ -124,20 +119,6 @@ impl Drop for KafkaSource {
             // It says good-bye within seconds; a panic in it was reported when it happened.
             drop(thread.join());
         }
-        // Closing waits up to a minute for a coordinator that is away, for offsets that only lag tools read.
-        // That must hold up neither the end of the process nor a restart.
-        let consumer = self.consumer.take();
-        let (done, closed) = std::sync::mpsc::sync_channel(1);
-        let closing = move || {
-            drop(consumer);
-            // Nobody listens when it took too long.
-            drop(done.send(()));
-        };
-        if let Err(error) = std::thread::Builder::new().name("kafka-close".to_owned()).spawn(closing) {
-            tracing::debug!(%error, "no thread to close the Kafka client on");
-        }
-        // Over or not, nothing is lost.
-        drop(closed.recv_timeout(CLOSING));
     }
 }
 
@@ -179,9 +160,7 @@ impl Source for KafkaSource {
             return Ok(());
         }
         self.context.notes().commits_sent.push_back(Instant::now());
-        let outcome =
-            self.consumer.as_ref().map_or(Ok(()), |consumer| consumer.commit(&list, CommitMode::Async));
-        if let Err(error) = outcome {
+        if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
             let mut notes = self.context.notes();
             notes.commits_sent.pop_back();
             notes.commits_failed += 1;
