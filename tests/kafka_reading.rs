@@ -1,5 +1,5 @@
-//! Against a real Apache Kafka broker: where reading starts, topics that appear, a standby that takes over, a
-//! broker that is away, connections that break in the middle, and a store that takes nothing.
+//! Against a real Apache Kafka broker: where reading starts, topics that appear, a standby that takes over,
+//! connections that break in the middle, a store that takes nothing, and the commands of a page.
 
 #![cfg(feature = "kafka")]
 
@@ -160,40 +160,6 @@ async fn a_standby_takes_over_when_the_first_is_killed() {
 /// The broker as clients behind the proxy know it.
 fn proxied(broker: &Broker, topic: &str) -> String {
     format!("brokers = \"{}\"\ntopic = \"{topic}\"", broker.listener(6))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_is_away_is_no_data_and_not_ready_until_it_is_back() {
-    let _one_at_a_time = PROXY.lock().await;
-    let broker = Broker::shared();
-    broker.topic("away", 1).await;
-    let producer = broker.producer(&[]);
-    (0..3).for_each(|second| send(&producer, "away", 0, &event(second)));
-    flush(&producer);
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let source = proxied(broker, "away");
-    let mut service = Service::configure_with(folder.path(), &source, "no_data_after = \"2s\"");
-    service.process.spawn();
-    let why = format!("Kafka at {}", broker.listener(6));
-    let away = ["\"ready\":false", "unreachable", &why, "`sources.clicks.brokers`"];
-    service.wait_for_text("/health/ready", &away).await;
-    let incidents = "/api/v1/incidents?limit=10";
-    service.wait_for_text(incidents, &["\"kind\":\"no_data\"", "\"state\":\"open\""]).await;
-    for round in 1..=2 {
-        let proxy = Proxy::open(&broker.listener(6), &broker.listener(5)).await;
-        service.wait_for_text("/health/ready", &["\"ready\":true"]).await;
-        service.wait_for(&Service::outcome("counted"), 2.0 + f64::from(round)).await;
-        service.wait_for_text(incidents, &["\"state\":\"closed\""]).await;
-        if round == 1 {
-            drop(proxy);
-            service.wait_for_text("/health/ready", &away).await;
-            send(&producer, "away", 0, &event(4));
-            flush(&producer);
-        }
-    }
-    service.process.stop();
-    let log = service.process.log();
-    assert!(log.lines().count() < 100, "a broker that is away is said once:\n{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
