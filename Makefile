@@ -13,6 +13,11 @@ export PATH := $(cargo_bin):$(PATH)
 endif
 endif
 
+# The automatic run builds once in a fresh clone: files for the next build would only fill its disk.
+ifdef CI
+export CARGO_INCREMENTAL := 0
+endif
+
 built := $(or $(CARGO_TARGET_DIR),target)/release
 say := @printf '\n==> %s\n'
 
