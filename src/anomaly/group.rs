@@ -17,7 +17,7 @@ use super::{
 };
 use crate::window::SliceKey;
 
-/// Evidence from which on a second cause is believed.
+/// Evidence from which on a second cause is believed, or that one slice explains two incidents.
 const APART_SCORE: f64 = 30.0;
 
 /// A minor anomaly of this severity is rare enough to keep a paging incident open.
@@ -165,7 +165,7 @@ fn place(
         return in_doubt;
     }
     *searches -= 1;
-    if let Some(one) = space.explain(measure).filter(|one| one.score > 0.0) {
+    if let Some(one) = space.explain(measure).filter(|one| one.score >= APART_SCORE) {
         let spreads = one.slices.iter().any(|wide| wide.overlaps(slice));
         let hosts = deviations().find(|(_, open)| spreads && open.explained.is_within(&one.slices));
         if let Some(number) = hosts.map(|(number, _)| *number) {
@@ -223,7 +223,7 @@ pub(super) fn accompany<'a>(
 pub(super) fn merge(all: &mut OpenIncidents, space: &Space<'_>, joined: &[u64]) -> Option<(u64, u64)> {
     let [older, younger, ..] = joined else { return None };
     let measure = all.get(older)?.explained.measure;
-    let one = space.explain(measure).filter(|one| one.score > 0.0)?;
+    let one = space.explain(measure).filter(|one| one.score >= APART_SCORE)?;
     let both = [older, younger].iter().all(|number| all[*number].explained.is_within(&one.slices));
     if !both {
         return None;

@@ -250,6 +250,12 @@ impl Incident {
             anomaly: anomaly.clone(),
         };
         match self.members.iter_mut().find(|known| known.anomaly.series == anomaly.series) {
+            // A weaker anomaly that the series has later does not stand for it.
+            Some(known) if known.anomaly.opened_millis != anomaly.opened_millis => {
+                if anomaly.page_log10_rate <= known.anomaly.page_log10_rate {
+                    *known = member;
+                }
+            }
             Some(known) => *known = member,
             None => self.members.push(member),
         }

@@ -16,7 +16,7 @@ const DISPERSION: f64 = 20.0;
 /// Such expected values err together, so their evidence is worth a quarter. From 3 to 6 about as many labelled cases
 /// are right, `docs/accuracy.md` has the table.
 const COST: f64 = 4.0;
-/// How many events a cell borrows from its dimensions. 5 to 50 give the same answers.
+/// How many events a cell borrows from its dimensions. 5 to 50 give the same first answers.
 const BORROWED_EVENTS: f64 = 20.0;
 /// How many events a single value borrows from the whole.
 const BORROWED_BY_VALUES: f64 = 1.0;
