@@ -34,6 +34,8 @@ const SHOP: &str = r#"
     allowed_lateness = "0s"
     dimensions = { country = "country" }
     rollups = [["country"]]
+    [monitors.shop.calendar]
+    retail = false                      # Easter of 2026 lies in these weeks, and would be another story
     [monitors.shop.measures]
     load = { max = "load" }
     [[monitors.shop.alerts]]

@@ -24,7 +24,8 @@ fn now_seconds() -> i64 {
 
 /// `count` events, one after the other from this second on, as JSON lines.
 fn lines(from_seconds: i64, count: i64) -> String {
-    (0..count).map(|index| format!("{{\"at\":{},\"country\":\"DE\"}}\n", from_seconds + index)).collect()
+    let line = |index| format!("{{\"at\":{},\"country\":\"DE\"}}\n", from_seconds + index);
+    (0..count).map(line).collect::<Vec<_>>().concat()
 }
 
 fn gzip(text: &str) -> Vec<u8> {

@@ -157,6 +157,15 @@ impl Incident {
         self.mute.is_some_and(|mute| mute.holds(at_millis, self.severity.peak))
     }
 
+    /// The anomalous series that shows it best: the explaining one, else another of its measure, else the most
+    /// unusual. What broke first need not be anomalous by itself.
+    pub fn shown(&self) -> Option<&Member> {
+        let of_measure = |member: &&Member| member.measure == self.measure;
+        let explaining = |member: &&Member| of_measure(member) && member.slice == self.slice;
+        let members = || self.members.iter();
+        members().find(explaining).or_else(|| members().find(of_measure)).or_else(|| members().next())
+    }
+
     /// Whether any rule has told of it.
     pub fn is_told(&self) -> bool {
         !self.told.is_empty()

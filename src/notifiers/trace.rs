@@ -2,7 +2,7 @@
 
 use super::Charts;
 use crate::{
-    anomaly::{Incident, Member},
+    anomaly::Incident,
     pipeline::{FrameBlob, HistoryRange, SHARD_SLICES, ShardFrame, StoreError},
 };
 
@@ -24,8 +24,7 @@ pub(super) async fn trace(charts: &Charts, incident: &Incident) -> Result<Vec<Tr
     let Some(judged) = judged.get(&incident.monitor).copied().filter(|judged| *judged > 0) else {
         return Ok(Vec::new());
     };
-    let explaining = |member: &&Member| member.measure == incident.measure && member.slice == incident.slice;
-    let Some(member) = incident.members.iter().find(explaining) else { return Ok(Vec::new()) };
+    let Some(member) = incident.shown() else { return Ok(Vec::new()) };
     let newest = HistoryRange {
         from_millis: incident.opened_millis,
         to_millis: incident.until_millis,

@@ -10,6 +10,9 @@ use serde_json::json;
 use super::{Answer, Bench, START};
 use crate::sources::{HttpSender, HttpSourceConfig};
 
+/// Path, access key, request id, body; status and what the error holds.
+type Case<'c> = (&'c str, &'c str, &'c str, Vec<u8>, u16, &'c str);
+
 const ID: &str = "ed4acda5-034f-9f42-bba1-f29aea6d7d8f";
 
 fn config() -> HttpSourceConfig {
@@ -63,7 +66,7 @@ async fn refusals_follow_the_protocol_too() {
     let bench = Bench::running_with(config()).await;
     let body = batch(ID, &[event("DE")]);
     let large = vec![b' '; (16 << 20) + 1];
-    let cases: [(&str, &str, &str, Vec<u8>, u16, &str); 6] = [
+    let cases: [Case<'_>; 6] = [
         ("/firehose/clicks", "wrong", ID, body.clone().into(), 401, "not the `token` of source `clicks`"),
         ("/firehose/x", "s3cret", ID, body.clone().into(), 404, "those that do are: `clicks`"),
         ("/firehose", "s3cret", "other", body.clone().into(), 400, "`requestId` is"),

@@ -51,11 +51,7 @@ impl Parts<'_> {
 
     async fn incident_chart(self, incident: &Incident) -> Result<String, ReportError> {
         let found = self.found;
-        let explaining = incident
-            .members
-            .iter()
-            .find(|member| member.measure == incident.measure && member.slice == incident.slice);
-        let Some(member) = explaining else { return Ok(String::new()) };
+        let Some(member) = incident.shown() else { return Ok(String::new()) };
         let slices = found.store.slices(&found.facts.monitor).await?;
         let wanted = |key: &SliceKey| key.to_map(&found.facts.dimensions) == member.slice;
         let place = slices.iter().position(wanted);
