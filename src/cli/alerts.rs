@@ -33,7 +33,7 @@ enum AlertsCommand {
         state: Option<String>,
     },
     /// Say what alert rules would have told over the stored history; nothing is sent
-    RulesPreview {
+    Preview {
         /// The configuration; its rules may differ from those that run
         #[arg(long)]
         config: PathBuf,
@@ -67,7 +67,7 @@ pub(super) async fn alerts(arguments: AlertsArguments) -> anyhow::Result<()> {
             }
             Ok(())
         }
-        AlertsCommand::RulesPreview { config, monitor, rule, since } => {
+        AlertsCommand::Preview { config, monitor, rule, since } => {
             let store = store(&config)?;
             let since_millis = since.map_or(i64::MIN, Timestamp::as_millisecond);
             for spec in asked(open::config(&config)?, monitor.as_deref(), rule.as_deref())? {

@@ -1,5 +1,7 @@
 //! A proxy between a client and a server of this machine, which can break every connection in the middle.
 
+#![allow(dead_code, reason = "each test uses its own part")]
+
 use std::{
     net::SocketAddr,
     ops::Range,

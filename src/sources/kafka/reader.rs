@@ -33,8 +33,6 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 const STALLED: Duration = Duration::from_secs(10);
 /// How long the first token to log in with is waited for before brokers are asked.
 const TOKEN_WITHIN: Duration = Duration::from_secs(10);
-/// What is skipped of a client's old complaints when the broker is back.
-const STALE_EVENTS_MAX: usize = 100_000;
 /// How long a commit under way is waited for at the end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -122,9 +120,6 @@ impl Reader {
             Ok(()) => {
                 self.connected = true;
                 let was_lost = std::mem::take(&mut self.lost);
-                if was_lost {
-                    self.forget_trouble();
-                }
                 self.context.notes().trouble = None;
                 let positioned = std::mem::take(&mut self.positioned);
                 if was_lost || !positioned.is_empty() {
@@ -142,16 +137,6 @@ impl Reader {
                 self.fail(&error)
             }
         }
-    }
-
-    /// What the client still has to say of the time before: twenty times a second that all is down.
-    fn forget_trouble(&mut self) {
-        for _ in 0..STALE_EVENTS_MAX {
-            if self.consumer.poll(Duration::ZERO).is_none() {
-                break;
-            }
-        }
-        self.context.notes().all_down = false;
     }
 
     pub(super) fn fail(&mut self, error: &KafkaError) -> Result<(), Over> {
