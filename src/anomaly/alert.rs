@@ -171,6 +171,7 @@ impl Alert {
         "orders".clone_into(&mut incident.measure);
         incident.side = Some(Side::Drop);
         incident.slice = BTreeMap::from([("country".to_owned(), "DE".to_owned())]);
+        incident.slices = vec![incident.slice.clone()];
         (incident.expected, incident.actual) = (100.0, 62.0);
         let unit = "orders".to_owned();
         incident.impact = Some(Impact { value: -38.0, lower: -50.0, upper: -26.0, unit, money: None });

@@ -328,7 +328,8 @@ impl Seasonal {
                 self.keep_opening(observation, policy, true);
             }
         }
-        self.core.forget_expired(observation.civil_seconds() + i64::from(self.config.interval_seconds));
+        let until = observation.civil_seconds().saturating_add(i64::from(self.config.interval_seconds));
+        self.core.forget_expired(until);
     }
 
     #[inline]
