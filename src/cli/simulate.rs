@@ -59,7 +59,6 @@ enum Target {
 
 /// Arguments of `simulate --to kafka`.
 #[derive(Debug, Args)]
-#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "read where there is a Kafka client"))]
 struct TopicArguments {
     /// With `--to kafka`: `host:port`, comma-separated
     #[arg(long)]
