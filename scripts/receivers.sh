@@ -50,16 +50,7 @@ end() {   # NAME
 
 # --- sns ---
 
-sns_install() (
-  mkdir -p "$moto"
-  exec 9>"$moto/.lock"
-  flock 9
-  [ ! -e "$moto/.complete-5.2.5" ] || exit 0
-  needs python3
-  { python3 -m venv "$moto" && "$moto/bin/pip" install -q --disable-pip-version-check 'moto[server]==5.2.5' boto3==1.44.5; } \
-    >"$moto/install.log" 2>&1 || { tail -n 20 "$moto/install.log" >&2; fail "could not install moto from PyPI"; }
-  touch "$moto/.complete-5.2.5"
-)
+sns_install() { bash "$root/scripts/moto.sh" install; }
 sns_start() {
   needs curl
   launch moto "$moto/bin/python" "$root/scripts/moto_server.py" "$port"

@@ -16,24 +16,37 @@ use crate::{
     pipeline::{EngineLimits, StatusBoard, SystemClock},
 };
 
+/// What every run over files is told.
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    /// The configuration that holds the monitor
+    #[arg(long)]
+    pub(super) config: PathBuf,
+    /// The monitor
+    #[arg(long)]
+    pub(super) monitor: String,
+    /// Files, patterns, or - for standard input; .gz and .zst are read as they are
+    #[arg(required = true)]
+    pub(super) inputs: Vec<String>,
+    /// Threads
+    #[arg(long, default_value_t = 1)]
+    pub(super) threads: usize,
+}
+
+impl RunArguments {
+    pub(super) fn run(&self) -> Run<'_> {
+        Run { config: &self.config, monitor: &self.monitor, inputs: &self.inputs }
+    }
+}
+
 /// Arguments of `backtest`.
 #[derive(Debug, Args)]
 pub(super) struct BacktestArguments {
-    /// The configuration that holds the monitor
-    #[arg(long)]
-    config: PathBuf,
-    /// The monitor
-    #[arg(long)]
-    monitor: String,
-    /// Files, patterns, or - for standard input; .gz and .zst are read as they are
-    #[arg(required = true)]
-    inputs: Vec<String>,
+    #[command(flatten)]
+    run: RunArguments,
     /// Where to write incidents and summary
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Threads
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
     /// List incidents from this peak severity on
     #[arg(long, default_value_t = 70.0)]
     severity: f64,
@@ -50,8 +63,8 @@ pub(super) struct BacktestArguments {
 
 pub(super) async fn backtest(arguments: BacktestArguments) -> anyhow::Result<()> {
     open::share("--split", arguments.split)?;
-    let run = Run { config: &arguments.config, monitor: &arguments.monitor, inputs: &arguments.inputs };
-    let found = run.backtest(arguments.threads, None).await?;
+    let run = arguments.run.run();
+    let found = run.backtest(arguments.run.threads, None).await?;
     let labels = match &arguments.labels {
         Some(path) => Some(open::labels(path, &found)?),
         None => None,

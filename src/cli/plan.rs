@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{backtest::Run, open, output};
+use super::{backtest::RunArguments, open, output};
 use crate::backtest::plan as estimate;
 
 /// Growth of the slices over the last quarter of the data that is worth a warning.
@@ -13,27 +13,17 @@ const STILL_GROWING: f64 = 1.05;
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
-    /// The configuration that holds the monitor
-    #[arg(long)]
-    config: PathBuf,
-    /// The monitor
-    #[arg(long)]
-    monitor: String,
-    /// Files with a representative stretch of the data: a few days at least
-    #[arg(required = true)]
-    inputs: Vec<String>,
+    #[command(flatten)]
+    run: RunArguments,
     /// Where to write the figures
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Threads
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
 }
 
 pub(super) async fn plan(arguments: PlanArguments) -> anyhow::Result<()> {
-    let run = Run { config: &arguments.config, monitor: &arguments.monitor, inputs: &arguments.inputs };
-    let found = run.backtest(arguments.threads, None).await?;
-    let (_, spec) = open::monitor(open::config(&arguments.config)?, &arguments.monitor)?;
+    let run = arguments.run.run();
+    let found = run.backtest(arguments.run.threads, None).await?;
+    let (_, spec) = open::monitor(open::config(&arguments.run.config)?, &arguments.run.monitor)?;
     let plan = estimate(&found, spec.retention_millis).await?;
     if let Some(path) = &arguments.json {
         output::write(path, &(serde_json::to_string_pretty(&plan)? + "\n"))?;

@@ -5,7 +5,10 @@ use std::{path::PathBuf, sync::Arc};
 use clap::Args;
 use jiff::Timestamp;
 
-use super::{backtest::show_progress, open, output};
+use super::{
+    backtest::{RunArguments, show_progress},
+    open, output,
+};
 use crate::{
     backtest::{Trained, Training, train as run_training},
     pipeline::{Clock, EngineLimits, StatusBoard, SystemClock},
@@ -15,33 +18,23 @@ use crate::{
 /// Arguments of `train`.
 #[derive(Debug, Args)]
 pub(super) struct TrainArguments {
-    /// The configuration that holds the monitor
-    #[arg(long)]
-    config: PathBuf,
-    /// The monitor
-    #[arg(long)]
-    monitor: String,
-    /// Files, patterns, or - for standard input; .gz and .zst are read as they are
-    #[arg(required = true)]
-    inputs: Vec<String>,
+    #[command(flatten)]
+    run: RunArguments,
     /// The store to write; `[store] path` of the configuration by default
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Threads
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
 }
 
 pub(super) async fn train(arguments: TrainArguments) -> anyhow::Result<()> {
     let started_millis = SystemClock.now_millis();
-    let config = open::config(&arguments.config)?;
+    let config = open::config(&arguments.run.config)?;
     let path = arguments.out.unwrap_or_else(|| config.store.path.clone());
     let durability = config.store.durability;
-    let (source, spec) = open::monitor(config, &arguments.monitor)?;
-    let files = open::inputs(&arguments.inputs, source.format, source.record_bytes_max)?;
+    let (source, spec) = open::monitor(config, &arguments.run.monitor)?;
+    let files = open::inputs(&arguments.run.inputs, source.format, source.record_bytes_max)?;
     let _lock = StoreLock::acquire(&path)?;
     let board = StatusBoard::default();
-    let limits = EngineLimits { threads: arguments.threads.max(1), ..EngineLimits::default() };
+    let limits = EngineLimits { threads: arguments.run.threads.max(1), ..EngineLimits::default() };
     let training = Training {
         source_id: source.id,
         decoder: source.decoder,

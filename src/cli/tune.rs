@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, backtest::Run, open, output};
+use super::{Exit, backtest::RunArguments, open, output};
 use crate::{
     backtest::{Goal, Setting, Tuning, tune as run_tuning},
     config::{parse_budget, parse_duration},
@@ -16,15 +16,8 @@ const BAR: f64 = 40.0;
 /// Arguments of `tune`.
 #[derive(Debug, Args)]
 pub(super) struct TuneArguments {
-    /// The configuration that holds the monitor
-    #[arg(long)]
-    config: PathBuf,
-    /// The monitor
-    #[arg(long)]
-    monitor: String,
-    /// Files, patterns, or - for standard input; .gz and .zst are read as they are
-    #[arg(required = true)]
-    inputs: Vec<String>,
+    #[command(flatten)]
+    run: RunArguments,
     /// `1 per week` (or day, month): as many incidents as people can bear; or `f1`: the best on the labels
     #[arg(long, default_value = "1 per week")]
     goal: String,
@@ -40,16 +33,13 @@ pub(super) struct TuneArguments {
     /// Where to write every setting
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Threads
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
 }
 
 pub(super) async fn tune(arguments: TuneArguments) -> anyhow::Result<()> {
     open::share("--split", arguments.split)?;
     let goal = goal(&arguments)?;
-    let run = Run { config: &arguments.config, monitor: &arguments.monitor, inputs: &arguments.inputs };
-    let found = run.backtest(arguments.threads, None).await?;
+    let run = arguments.run.run();
+    let found = run.backtest(arguments.run.threads, None).await?;
     let labels = match &arguments.labels {
         Some(path) => Some(open::labels(path, &found)?),
         None => None,
@@ -63,7 +53,7 @@ pub(super) async fn tune(arguments: TuneArguments) -> anyhow::Result<()> {
     for text in &arguments.lateness {
         let lateness = parse_duration(text).map_err(|detail| Exit::Usage(format!("--lateness: {detail}")))?;
         let millis = lateness.as_millis() as i64;
-        let summary = run.backtest(arguments.threads, Some(millis)).await?.summary;
+        let summary = run.backtest(arguments.run.threads, Some(millis)).await?.summary;
         let late = summary.late + summary.after_close;
         output::line(format!(
             "allowed_lateness = \"{text}\": {late} of {} events come too late ({:.3} %)",
@@ -75,7 +65,7 @@ pub(super) async fn tune(arguments: TuneArguments) -> anyhow::Result<()> {
 }
 
 fn goal(arguments: &TuneArguments) -> anyhow::Result<Goal> {
-    if arguments.inputs.iter().any(|input| input == "-") && !arguments.lateness.is_empty() {
+    if arguments.run.inputs.iter().any(|input| input == "-") && !arguments.lateness.is_empty() {
         return Err(Exit::Usage("standard input can be read once only; --lateness needs files".into()).into());
     }
     if arguments.goal != "f1" {
