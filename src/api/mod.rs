@@ -49,7 +49,7 @@ use axum::{
     middleware::{from_fn, from_fn_with_state},
 };
 use tokio_util::sync::CancellationToken;
-use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use state::App;
@@ -73,15 +73,18 @@ pub fn router(state: ApiState, limits: ApiLimits) -> Router {
         events.method_not_allowed_fallback(error::unknown_method).layer(senders::cors(state.intakes.clone()));
     openapi::complete(&mut document, state.token.is_some());
     let app = Arc::new(App::new(state, limits, openapi::text(&document)));
-    let guarded = guarded.fallback(error::unknown_route).layer(from_fn_with_state(token, guard::authorize));
+    let guarded = guarded.layer(from_fn_with_state(token, guard::authorize));
     open.merge(firehose)
         .merge(events)
         .merge(guarded)
+        .fallback(page::other)
         .method_not_allowed_fallback(error::unknown_method)
         .layer(DefaultBodyLimit::max(limits.body_bytes_max))
         .layer(from_fn_with_state(limits, guard::limit_time))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(from_fn(guard::no_sniffing))
+        // Neither images nor the stream of changes are compressed: the first gain nothing, the second must not wait.
+        .layer(CompressionLayer::new())
         .with_state(app)
 }
 
@@ -89,7 +92,7 @@ pub fn router(state: ApiState, limits: ApiLimits) -> Router {
 fn open_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(page::index))
-        .routes(routes!(page::file))
+        .routes(routes!(page::asset))
         .routes(routes!(health::live))
 }
 
