@@ -42,6 +42,37 @@ const CARES: [(&str, CareQuery); 6] = [
     ("new_normal", CareQuery::Labelled(Label::NewNormal)),
 ];
 
+/// What incidents can be asked for by.
+pub(super) const FILTERS: [&str; 10] = [
+    "monitor",
+    "state",
+    "kind",
+    "min_severity",
+    "measure",
+    "slice.<dimension>",
+    "care",
+    "assigned_to",
+    "from",
+    "before",
+];
+
+/// The incidents that are asked for.
+pub(super) fn wanted(params: &mut Params) -> Result<IncidentQuery, ApiError> {
+    Ok(IncidentQuery {
+        monitor: params.text("monitor")?,
+        state: params.word("state", &STATES)?,
+        kind: params.word("kind", &KINDS)?,
+        min_severity: params.severity("min_severity")?,
+        opened_before_millis: params.millis("before")?,
+        opened_from_millis: params.millis("from")?,
+        measure: params.text("measure")?,
+        slice: params.starting("slice.")?,
+        care: params.word("care", &CARES)?,
+        assigned: params.text("assigned_to")?,
+        ..IncidentQuery::default()
+    })
+}
+
 /// Incidents, newest first.
 #[utoipa::path(
     get,
@@ -76,33 +107,11 @@ pub(super) async fn list(
     mut params: Params,
 ) -> Result<Json<IncidentsWire>, ApiError> {
     let query = IncidentQuery {
-        monitor: params.text("monitor")?,
-        state: params.word("state", &STATES)?,
-        kind: params.word("kind", &KINDS)?,
-        min_severity: params.severity("min_severity")?,
-        opened_before_millis: params.millis("before")?,
-        opened_from_millis: params.millis("from")?,
         after: params.text("after")?.map(|text| cursor(&text)).transpose()?,
-        measure: params.text("measure")?,
-        slice: params.starting("slice.")?,
-        care: params.word("care", &CARES)?,
-        assigned: params.text("assigned_to")?,
         limit: params.limit(LIMIT, LIMIT_MAX)?,
+        ..wanted(&mut params)?
     };
-    params.finish(&[
-        "monitor",
-        "state",
-        "kind",
-        "min_severity",
-        "measure",
-        "slice.<dimension>",
-        "care",
-        "assigned_to",
-        "from",
-        "before",
-        "after",
-        "limit",
-    ])?;
+    params.finish(&[&FILTERS[..], &["after", "limit"]].concat())?;
     let history = &app.parts.history;
     let incidents = history.incidents(&query).await?;
     let ids: Vec<&str> = incidents.iter().map(|incident| incident.id.as_str()).collect();

@@ -14,6 +14,7 @@
 mod body;
 mod calendar;
 mod care;
+mod column;
 mod entered;
 mod error;
 mod events;
@@ -21,9 +22,11 @@ mod feedback;
 mod firehose;
 mod guard;
 mod health;
+mod histogram;
 mod incidents;
 mod json;
 mod keys;
+mod lanes;
 mod monitors;
 mod observations;
 mod openapi;
@@ -116,6 +119,8 @@ fn guarded_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(calendar::list))
         .routes(routes!(preview::show))
         .routes(routes!(observations::list))
+        .routes(routes!(lanes::list))
+        .routes(routes!(histogram::show))
         .routes(routes!(incidents::list))
         .routes(routes!(incidents::one))
         .routes(routes!(care::acknowledge))

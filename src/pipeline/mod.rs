@@ -44,7 +44,7 @@ pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, Rec
 pub use deliver::{Courier, DeliveryPolicy};
 pub use desk::{Desk, DeskError, Inbox};
 pub use engine::{Engine, EngineLimits};
-pub use frames::{BlobError, SHARD_SLICES, ShardFrame, StoredScore};
+pub use frames::{BlobError, FrameReader, SHARD_SLICES, ShardFrame, StoredScore};
 pub use guard::Guard;
 pub use instruct::{
     Ask, EnteredEvent, GivenFeedback, Instructed, Instruction, Label, MissedIncident, Reach, Refused, SaidTo,
@@ -55,8 +55,8 @@ pub use models::Models;
 pub use monitor::{Monitor, Totals};
 pub use ports::{
     CareQuery, DeadLetters, Fault, History, HistoryRange, IncidentQuery, LettersKept, Notifier, NotifyError,
-    Outbox, OutboxRow, Restored, RestoredMonitor, Retry, Source, SourceError, SourceFigures, SourceState,
-    Store, StoreError,
+    Outbox, OutboxRow, Restored, RestoredMonitor, Retry, SEVERITY_STEPS, Source, SourceError, SourceFigures,
+    SourceState, Store, StoreError,
 };
 pub use preview::{PreviewError, PreviewedAlert, RulesPreview, preview};
 pub use reconsider::{Explained, Past, Preview, PreviewedIncident};

@@ -259,6 +259,8 @@ pub struct IncidentQuery {
     pub opened_before_millis: Option<i64>,
     /// Only opened at or after this.
     pub opened_from_millis: Option<i64>,
+    /// Only open ones, and those whose last anomalous window ended after this.
+    pub lasting_after_millis: Option<i64>,
     /// Only those after this one in the list: when it opened, and its id.
     pub after: Option<(i64, String)>,
     /// Only with a series of this measure.
@@ -284,6 +286,9 @@ pub enum CareQuery {
     Labelled(Label),
 }
 
+/// Severities are counted in so many equal steps from 0 to 100.
+pub const SEVERITY_STEPS: usize = 20;
+
 /// Reading what was stored.
 #[async_trait]
 pub trait History: Send + Sync {
@@ -293,6 +298,8 @@ pub trait History: Send + Sync {
     async fn frames(&self, monitor: &str, range: HistoryRange) -> Result<Vec<FrameBlob>, StoreError>;
     /// Incidents, newest first.
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError>;
+    /// How many incidents there are, whatever the limit, by peak severity in equal steps.
+    async fn severities(&self, query: &IncidentQuery) -> Result<[u64; SEVERITY_STEPS], StoreError>;
     /// One incident.
     async fn incident(&self, id: &str) -> Result<Option<Incident>, StoreError>;
     /// The receipt of a record by its id, if it was stored.

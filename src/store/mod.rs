@@ -6,6 +6,7 @@
 
 mod adopt;
 mod dead_letters;
+mod incidents;
 mod instructions;
 mod lock;
 mod migrate;

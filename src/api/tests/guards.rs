@@ -18,7 +18,7 @@ use crate::{
     record::SourceId,
 };
 
-const ROUTES: [(&str, &str); 33] = [
+const ROUTES: [(&str, &str); 35] = [
     ("get", "/"),
     ("get", "/assets/{name}"),
     ("get", "/health/live"),
@@ -35,6 +35,8 @@ const ROUTES: [(&str, &str); 33] = [
     ("get", "/api/v1/monitors/{name}/alerts/preview"),
     ("get", "/api/v1/monitors/{name}/calendar"),
     ("get", "/api/v1/monitors/{name}/observations"),
+    ("get", "/api/v1/lanes"),
+    ("get", "/api/v1/incidents/histogram"),
     ("get", "/api/v1/incidents"),
     ("get", "/api/v1/incidents/{id}"),
     ("post", "/api/v1/incidents/{id}/acknowledge"),
@@ -138,8 +140,10 @@ async fn answers_are_compressed_for_those_who_can_read_them() {
     let plain = bench.get("/api/v1/openapi.json").await;
     assert_eq!(plain.header("content-encoding"), "");
     let packed = ask("/api/v1/openapi.json").await.unwrap();
-    assert_eq!((&packed.headers()["content-encoding"], &packed.headers()["vary"]), 
-        (&"gzip".parse().unwrap(), &"accept-encoding".parse().unwrap()));
+    assert_eq!(
+        (&packed.headers()["content-encoding"], &packed.headers()["vary"]),
+        (&"gzip".parse().unwrap(), &"accept-encoding".parse().unwrap())
+    );
     let bytes = to_bytes(packed.into_body(), usize::MAX).await.unwrap();
     assert!(bytes.len() * 4 < plain.text.len(), "{} of {}", bytes.len(), plain.text.len());
     let mut text = String::new();
