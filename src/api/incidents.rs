@@ -16,7 +16,7 @@ use super::{
     },
 };
 use crate::{
-    anomaly::{Incident, IncidentKind, IncidentState},
+    anomaly::{Incident, IncidentKind, IncidentState, MEMBERS_KEPT},
     calendar::SpecialTimeWire,
     pipeline::{Ask, CareQuery, IncidentQuery, Instructed, Label, Ledger},
 };
@@ -96,6 +96,8 @@ pub(super) fn wanted(params: &mut Params) -> Result<IncidentQuery, ApiError> {
         ("after" = Option<String>, Query, description = "Go on behind this one: the `next` of the answer before"),
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 500,
             description = "At most this many; 50 if left out"),
+        ("members" = Option<usize>, Query, minimum = 0, maximum = 100,
+            description = "At most so many anomalous series of each; 100 if left out. A list that shows none is smaller"),
     ),
     responses(
         (status = 200, body = IncidentsWire, description = "Incidents"),
@@ -111,9 +113,15 @@ pub(super) async fn list(
         limit: params.limit(LIMIT, LIMIT_MAX)?,
         ..wanted(&mut params)?
     };
-    params.finish(&[&FILTERS[..], &["after", "limit"]].concat())?;
+    let members = params.within("members", 0..=MEMBERS_KEPT)?;
+    params.finish(&[&FILTERS[..], &["after", "limit", "members"]].concat())?;
     let history = &app.parts.history;
-    let incidents = history.incidents(&query).await?;
+    let mut incidents = history.incidents(&query).await?;
+    if let Some(members) = members {
+        for incident in &mut incidents {
+            incident.members.truncate(members);
+        }
+    }
     let ids: Vec<&str> = incidents.iter().map(|incident| incident.id.as_str()).collect();
     let told = history.instructed_about(&ids).await?;
     let undone = undone(&app, &incidents, &told).await?;

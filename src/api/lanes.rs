@@ -160,7 +160,7 @@ impl Lane {
         let mut incidents: Vec<(String, (f64, i64))> = self.incidents.into_iter().collect();
         incidents.sort_by(|one, other| other.1.0.total_cmp(&one.1.0));
         incidents.truncate(INCIDENTS_NAMED);
-        incidents.sort_by(|one, other| other.1.1.cmp(&one.1.1));
+        incidents.sort_by_key(|(_, (_, opened_millis))| std::cmp::Reverse(*opened_millis));
         LaneWire {
             name,
             cells: self.cells.into_iter().map(|cell| cell.map(tenths)).collect(),
@@ -309,11 +309,13 @@ async fn quiet(app: &App, monitors: &[&MonitorInfo], by: &By) -> Result<BTreeSet
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::anomaly::{IncidentKind, SeverityTrack};
+    use crate::anomaly::{Alert, SeverityTrack};
 
     fn incident(id: &str, peak: f64, (from, to): (i64, i64)) -> Incident {
-        let mut incident = Incident::open(id.to_owned(), IncidentKind::NoData, "shop", from);
-        incident.until_millis = to;
+        let mut incident = Alert::example("mail", 0).incident;
+        id.clone_into(&mut incident.id);
+        "shop".clone_into(&mut incident.monitor);
+        (incident.opened_millis, incident.until_millis) = (from, to);
         incident.severity = SeverityTrack::starting(peak);
         incident
     }
@@ -341,9 +343,10 @@ mod tests {
     fn at_most_twenty_lanes_worst_first() {
         let grid = Grid { from_millis: 0, width_millis: 100, buckets: 1 };
         let incidents: Vec<Incident> = (0..30)
-            .map(|number| Incident {
-                monitor: format!("m{number:02}"),
-                ..incident("x", 50.0 + f64::from(number), (0, 50))
+            .map(|number| {
+                let mut incident = incident("x", 50.0 + f64::from(number), (0, 50));
+                incident.monitor = format!("m{number:02}");
+                incident
             })
             .collect();
         let (lanes, hidden) = lanes(&incidents, &By::Monitor, BTreeSet::new(), grid);

@@ -15,6 +15,7 @@ mod body;
 mod calendar;
 mod care;
 mod column;
+mod deliveries;
 mod entered;
 mod error;
 mod events;
@@ -23,10 +24,12 @@ mod firehose;
 mod guard;
 mod health;
 mod histogram;
+mod import;
 mod incidents;
 mod json;
 mod keys;
 mod lanes;
+mod learning;
 mod monitors;
 mod observations;
 mod openapi;
@@ -35,10 +38,12 @@ mod params;
 mod past;
 mod pixel;
 mod preview;
+mod rules;
 mod said;
 mod senders;
 mod slices;
 mod state;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod why;
@@ -55,8 +60,10 @@ use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub use deliveries::NotifierInfo;
 use state::App;
 pub use state::{ApiLimits, ApiState, MeasureInfo, MonitorInfo};
+pub use stream::Feed;
 
 /// How long requests under way may take to end once stopping has begun.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -116,7 +123,9 @@ fn guarded_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(monitors::list))
         .routes(routes!(monitors::one))
         .routes(routes!(monitors::series))
+        .routes(routes!(learning::list))
         .routes(routes!(calendar::list))
+        .routes(routes!(import::import))
         .routes(routes!(preview::show))
         .routes(routes!(observations::list))
         .routes(routes!(lanes::list))
@@ -136,6 +145,11 @@ fn guarded_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(feedback::undo))
         .routes(routes!(entered::add))
         .routes(routes!(entered::remove))
+        .routes(routes!(stream::listen))
+        .routes(routes!(rules::list))
+        .routes(routes!(deliveries::notifiers))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::test))
         .routes(routes!(why::explain))
         .routes(routes!(openapi::document))
 }

@@ -6,6 +6,7 @@
 
 mod adopt;
 mod dead_letters;
+mod deliveries;
 mod incidents;
 mod instructions;
 mod lock;

@@ -5,14 +5,14 @@ use rusqlite::{Connection, ToSql, params};
 use serde::de::DeserializeOwned;
 
 use super::{
-    SqliteStore, incidents, instructions,
+    SqliteStore, deliveries, incidents, instructions,
     sqlite::{damaged, failed},
 };
 use crate::{
     anomaly::{Incident, Milestone},
     pipeline::{
-        FrameBlob, History, HistoryRange, IncidentQuery, Instructed, ModelBlob, Outbox, OutboxRow,
-        RecordedInput, SEVERITY_STEPS, StoreError,
+        DeliveryQuery, DeliveryRow, FrameBlob, History, HistoryRange, IncidentQuery, Instructed, ModelBlob,
+        NotifierRecord, Outbox, OutboxRow, RecordedInput, SEVERITY_STEPS, StoreError,
     },
     record::{Receipt, SourceId},
     window::SliceKey,
@@ -55,6 +55,14 @@ impl History for SqliteStore {
 
     async fn severities(&self, query: &IncidentQuery) -> Result<[u64; SEVERITY_STEPS], StoreError> {
         self.read(|connection| incidents::severities(connection, query))
+    }
+
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Vec<DeliveryRow>, StoreError> {
+        self.read(|connection| deliveries::list(connection, query))
+    }
+
+    async fn notifier_record(&self, notifier: &str, since_millis: i64) -> Result<NotifierRecord, StoreError> {
+        self.read(|connection| deliveries::record(connection, notifier, since_millis))
     }
 
     async fn instructed(&self, monitor: &str) -> Result<Vec<Instructed>, StoreError> {
