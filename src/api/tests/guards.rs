@@ -222,7 +222,7 @@ async fn a_panic_and_a_slow_answer_fail_alone() {
     assert_eq!(broken.header("x-content-type-options"), "nosniff");
     assert!(broken.error().starts_with("the request failed"), "{}", broken.error());
     bench.router = router((bench.state)(), ApiLimits { timeout: Duration::ZERO, ..ApiLimits::default() });
-    let slow = bench.get("/api/v1/monitors/shop/observations?measure=orders").await;
+    let slow = bench.get("/api/v1/explain?monitor=shop&measure=orders&time=2026-03-22T20:00:00Z").await;
     assert_eq!((slow.status, slow.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "5"));
     assert_eq!(slow.error(), "no answer within 0 s; ask for less, or again later");
     let event = format!(r#"{{"time":{},"country":"DE"}}"#, START + 21 * 24 * super::HOUR);
