@@ -2,7 +2,7 @@
 
 import type uPlot from "uplot";
 
-import { ANOMALOUS, edgeOf, gapsOf, indicesIn, isAnomalous, isOutside, learningOf, stepOf } from "./model.ts";
+import { ANOMALOUS, edgeOf, gapsOf, indicesIn, isAnomalous, isOutside, extentOf, learningOf } from "./model.ts";
 import type { Palette } from "./palette.ts";
 import type { Point, Range, SeriesData } from "./types.ts";
 
@@ -40,7 +40,7 @@ export function drawGround(plot: uPlot, scene: Scene): void {
 export function drawChoice(plot: uPlot, { data, marked, picked, palette }: Scene): void {
   if (marked) shade(plot, marked, palette.marked);
   if (picked === null) return;
-  const range = { from: picked, to: picked + stepOf(data) };
+  const range = { from: picked, to: picked + data.windowMillis };
   if (!shade(plot, range, palette.marked)) return;
   const { ctx, bbox } = plot;
   const middle = plot.valToPos((range.from + range.to) / 2, "x", true);
@@ -58,7 +58,6 @@ export function drawChoice(plot: uPlot, { data, marked, picked, palette }: Scene
 export function drawDeviations(plot: uPlot, scene: Scene): void {
   const { ctx, bbox } = plot;
   const { points } = scene.data;
-  const half = stepOf(scene.data) / 2;
   const [first, last] = indicesIn(points, scene.view);
   const x = (time: number): number => plot.valToPos(time, "x", true);
   const y = (value: number): number => plot.valToPos(value, "y", true);
@@ -76,8 +75,10 @@ export function drawDeviations(plot: uPlot, scene: Scene): void {
     const isMinor = !isAnomalous(point) && (point.minor ?? 0) >= MINOR;
     if (!isMinor && !isAnomalous(point)) continue;
     const tone = scene.palette.severity(isMinor ? ANOMALOUS : (point.severity ?? 0));
-    const left = x(point.time);
-    const right = x(point.time + 2 * half);
+    const extent = extentOf(scene.data, index);
+    const middle = x(point.time + scene.data.windowMillis / 2);
+    const left = x(extent.from);
+    const right = x(extent.to);
     ctx.fillStyle = tone.fill;
     const edge = edgeOf(point, leaves);
     if (edge !== null && !isMinor) {
@@ -86,10 +87,10 @@ export function drawDeviations(plot: uPlot, scene: Scene): void {
       ctx.globalAlpha = 0.55;
       ctx.beginPath();
       ctx.moveTo(left, y(before.value));
-      ctx.lineTo((left + right) / 2, y(point.value));
+      ctx.lineTo(middle, y(point.value));
       ctx.lineTo(right, y(after.value));
       ctx.lineTo(right, y(after.edge));
-      ctx.lineTo((left + right) / 2, y(edge));
+      ctx.lineTo(middle, y(edge));
       ctx.lineTo(left, y(before.edge));
       ctx.fill();
       ctx.globalAlpha = 1;

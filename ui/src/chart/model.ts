@@ -4,9 +4,25 @@ import type { GhostPoint, Point, Range, SeriesData } from "./types.ts";
 /** From this severity on a window counts as anomalous: below it, deviations are part of normal life. */
 export const ANOMALOUS = 50;
 
-/** Width of one point. */
-export function stepOf(data: SeriesData): number {
-  return data.windowMillis * data.windowsPerPoint;
+/** The farthest that two neighbouring points can be apart when nothing is missing between them. */
+function reachOf({ windowMillis, windowsPerPoint }: SeriesData): number {
+  // Of every few windows at least one is kept, the first of one few and the last of the next at worst. Calendar days
+  // differ by an hour when clocks change, which is no hole.
+  return windowMillis * (windowsPerPoint === 1 ? 1.6 : 2 * windowsPerPoint);
+}
+
+/** The span that a point stands for: its window, or up to half way to its neighbours where windows were left out. */
+export function extentOf(data: SeriesData, index: number): Range {
+  const { points, windowMillis } = data;
+  const time = (points[index] as Point).time;
+  const reach = reachOf(data);
+  const before = points[index - 1];
+  const after = points[index + 1];
+  const border = (early: number, late: number): number => (early + late + windowMillis) / 2;
+  return {
+    from: before && time - before.time <= reach ? border(before.time, time) : time,
+    to: after && after.time - time <= reach ? border(time, after.time) : time + windowMillis,
+  };
 }
 
 export function isAnomalous(point: Point): boolean {
@@ -48,17 +64,18 @@ export function lowerBound(points: readonly { time: number }[], time: number): n
   return low;
 }
 
-/** Index of the point whose windows hold a time, else the nearest; -1 without points. */
-export function indexAt(data: SeriesData, time: number): number {
-  const { points } = data;
-  if (points.length === 0) return -1;
-  const after = lowerBound(points, time + 1);
-  return Math.max(0, Math.min(points.length - 1, after - 1));
+/** Index of the point whose window is nearest to a time; -1 without points. */
+export function indexAt({ points, windowMillis }: SeriesData, time: number): number {
+  const after = lowerBound(points, time - windowMillis / 2);
+  const distance = (index: number): number => {
+    const point = points[index];
+    return point ? Math.abs(point.time + windowMillis / 2 - time) : Infinity;
+  };
+  return distance(after - 1) <= distance(after) ? after - 1 : Math.min(after, points.length - 1);
 }
 
 /** Spans without data between the first and the last point: gaps as stored, and windows that are not there at all. */
 export function gapsOf(data: SeriesData): Range[] {
-  const step = stepOf(data);
   const gaps: Range[] = [];
   const add = (from: number, to: number): void => {
     const before = gaps[gaps.length - 1];
@@ -66,10 +83,12 @@ export function gapsOf(data: SeriesData): Range[] {
     else gaps.push({ from, to });
   };
   data.points.forEach((point, index) => {
-    if (point.value === null) add(point.time, point.time + step);
+    if (point.value === null) {
+      const { from, to } = extentOf(data, index);
+      add(from, to);
+    }
     const next = data.points[index + 1];
-    // Calendar days differ by an hour when clocks change, so only a whole missing point is a hole.
-    if (next && next.time - point.time > step * 1.6) add(point.time + step, next.time);
+    if (next && next.time - point.time > reachOf(data)) add(point.time + data.windowMillis, next.time);
   });
   return gaps;
 }
@@ -81,34 +100,34 @@ export function learningOf(data: SeriesData): Range | null {
   const end = judged < 0 ? points.length : judged;
   const first = points[0];
   const last = points[end - 1];
-  return first && last ? { from: first.time, to: last.time + stepOf(data) } : null;
+  return first && last ? { from: first.time, to: last.time + data.windowMillis } : null;
 }
 
-/** The columns that uPlot draws: x (the middle of the windows), lower, upper, expected, ghost, low, high, value. */
+/** The columns that uPlot draws: x (the middle of the windows), lower, upper, expected, ghost, value. */
 export function columnsOf(data: SeriesData, ghost: readonly GhostPoint[] | null): (number | null)[][] {
   const { points } = data;
-  const half = stepOf(data) / 2;
+  const half = data.windowMillis / 2;
   type Column = (number | null)[];
   const xs: Column = [], lower: Column = [], upper: Column = [], expected: Column = [];
-  const ghosts: Column = [], low: Column = [], high: Column = [], value: Column = [];
+  const ghosts: Column = [], value: Column = [];
+  // Where windows were left out, other ones were left out of the week before.
+  const near = half * data.windowsPerPoint;
   let at = 0;
   for (const point of points) {
     xs.push(point.time + half);
     lower.push(point.lower);
     upper.push(point.upper);
     expected.push(point.expected);
-    low.push(point.low ?? null);
-    high.push(point.high ?? null);
     value.push(point.value);
     if (ghost === null) {
       ghosts.push(null);
       continue;
     }
-    while (at < ghost.length && (ghost[at] as GhostPoint).time < point.time - half) at += 1;
+    while (at < ghost.length && (ghost[at] as GhostPoint).time < point.time - near) at += 1;
     const candidate = ghost[at];
-    ghosts.push(candidate && Math.abs(candidate.time - point.time) <= half ? candidate.value : null);
+    ghosts.push(candidate && candidate.time <= point.time + near ? candidate.value : null);
   }
-  return [xs, lower, upper, expected, ghosts, low, high, value];
+  return [xs, lower, upper, expected, ghosts, value];
 }
 
 /** The range of the y axis over what is in view: from zero where that does not flatten the line. */
@@ -116,15 +135,13 @@ export function heightOf(data: SeriesData, view: Range, ghost: readonly GhostPoi
   const [first, last] = indicesIn(data.points, view);
   let min = Infinity;
   let max = -Infinity;
-  const see = (value: number | null | undefined): void => {
-    if (value === null || value === undefined) return;
+  const see = (value: number | null): void => {
+    if (value === null) return;
     if (value < min) min = value;
     if (value > max) max = value;
   };
   for (let index = first; index < last; index += 1) {
     const point = data.points[index] as Point;
-    see(point.low);
-    see(point.high);
     see(point.value);
     see(point.expected);
     see(point.lower);
@@ -155,9 +172,8 @@ export function zoomed(view: Range, factor: number, windowMillis: number, around
 
 /** Whole windows that touch a range. */
 export function wholeWindows(data: SeriesData, range: Range): Range {
-  const step = stepOf(data);
   const first = data.points[indexAt(data, Math.min(range.from, range.to))];
   const last = data.points[indexAt(data, Math.max(range.from, range.to))];
   if (!first || !last) return range;
-  return { from: first.time, to: last.time + step };
+  return { from: first.time, to: last.time + data.windowMillis };
 }

@@ -70,13 +70,10 @@ export function optionsOf(stage: Stage, width: number, height: number): uPlot.Op
       line(nothing),
       line((scene) => scene.palette.expected, { dash: [4, 4] }),
       line((scene) => scene.palette.ghost, { width: 1.5, dash: [1, 3], spanGaps: true }),
-      line(nothing),
-      line(nothing),
       line((scene) => scene.palette.ink, { width: 1.75, points: { show: isSparse, size: 4, width: 0, fill: colour((scene) => scene.palette.ink) } }),
     ],
     bands: [
       { series: [2, 1], fill: colour((scene) => scene.palette.ribbon) },
-      { series: [6, 5], fill: colour((scene) => scene.palette.soft) },
     ],
     hooks: {
       drawAxes: [(plot) => drawGround(plot, stage.scene)],

@@ -3,7 +3,6 @@
 import { number, withUnit } from "../shared/numbers.ts";
 import { Badge } from "../shared/severity.tsx";
 import { clock, dayClock } from "../shared/time.ts";
-import { stepOf } from "./model.ts";
 import type { GhostPoint, Point, SeriesData } from "./types.ts";
 import { when } from "./words.ts";
 
@@ -17,13 +16,14 @@ interface Props {
 
 export function Readout({ point, data, unit, ghost, hovering }: Props) {
   if (!data || !point) return <div class="chart-read soft">{data ? "No windows in this span." : ""}</div>;
-  const week = ghost?.find(({ time }) => Math.abs(time - point.time) <= stepOf(data) / 2);
+  const week = ghost?.find(({ time }) => Math.abs(time - point.time) <= (data.windowMillis * data.windowsPerPoint) / 2);
   return (
     <div class="chart-read" data-hovering={hovering}>
       <p>
         <b>{when(point, data)}</b>{" "}
         <span class="soft">
           {data.zone} · {clock(point.time, "UTC")} UTC · {dayClock(point.time)} your time
+          {data.windowsPerPoint > 1 && ` · zoom in to see each of ${data.windowsPerPoint} windows`}
         </span>
       </p>
       <dl>
@@ -33,14 +33,6 @@ export function Readout({ point, data, unit, ghost, hovering }: Props) {
           </dt>
           <dd>{point.value === null ? "no data" : withUnit(point.value, unit)}</dd>
         </div>
-        {isSpread(point) && (
-          <div>
-            <dt>lowest to highest of {data.windowsPerPoint} windows</dt>
-            <dd>
-              {number(point.low)} to {number(point.high)}
-            </dd>
-          </div>
-        )}
         <div>
           <dt>
             <i class="key expected" /> expected
@@ -79,5 +71,3 @@ export function Readout({ point, data, unit, ghost, hovering }: Props) {
     </div>
   );
 }
-
-const isSpread = (point: Point): boolean => typeof point.low === "number" && point.low !== point.high;

@@ -8,7 +8,7 @@ import uPlot from "uplot";
 
 import { Flags } from "./flags.tsx";
 import { listen } from "./gestures.ts";
-import { columnsOf, indexAt, lowerBound, stepOf, wholeWindows, within, zoomed } from "./model.ts";
+import { columnsOf, indexAt, lowerBound, wholeWindows, within, zoomed } from "./model.ts";
 import { readPalette } from "./palette.ts";
 import { optionsOf, repaint, type Stage } from "./plot.ts";
 import { Readout } from "./readout.tsx";
@@ -121,7 +121,7 @@ export function SeriesChart(props: SeriesChartProps) {
     const target = data.points[index];
     if (!target || !plot.current) return;
     setCursor(index);
-    const middle = target.time + stepOf(data) / 2;
+    const middle = target.time + data.windowMillis / 2;
     if (middle < stage.scene.view.from || middle > stage.scene.view.to) {
       const half = (stage.scene.view.to - stage.scene.view.from) / 2;
       look({ from: middle - half, to: middle + half });

@@ -6,22 +6,19 @@ export interface Range {
   to: number;
 }
 
-/** One closed window, or several that the server put together. */
+/** One closed window. */
 export interface Point {
-  /** Start of the (first) window. */
+  /** Start of the window. */
   time: number;
   /** The value; `null` is a gap. */
   value: number | null;
-  /** The smallest and the largest value of the windows put together; the value itself where there is one window. */
-  low?: number | null;
-  high?: number | null;
   /** `null` while the detector learns. */
   expected: number | null;
   lower: number | null;
   upper: number | null;
-  /** The worst severity, 0 to 100. */
+  /** Page severity, 0 to 100. */
   severity: number | null;
-  /** The worst severity among small and slow deviations, which page nobody. */
+  /** Severity among small and slow deviations, which page nobody. */
   minor?: number | null;
   /** Late records changed the value after it had been judged. */
   revised?: boolean;
@@ -43,7 +40,8 @@ export interface SeriesData {
   events: readonly ChartEvent[];
   /** Width of a window. */
   windowMillis: number;
-  /** Windows in one point; 1 is every window. */
+  /** How many windows each point stands for: the server leaves out all but the lowest, the highest and the most severe
+   *  of every few when there are more than can be seen. 1 is every window. */
   windowsPerPoint: number;
   /** The shop"s zone. */
   zone: string;

@@ -14,7 +14,7 @@ import type { GhostPoint, Range, SeriesData } from "./types.ts";
 /** Windows in view up to which all of them are fetched. */
 const EVERY_WINDOW_MAX = 1_500;
 /** Points that the server makes of more. */
-const POINTS = 3_000;
+const POINTS = 4_000;
 const WEEK = 7 * DAY;
 
 export interface Wanted {

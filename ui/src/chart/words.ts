@@ -3,7 +3,7 @@
 import { against, number, withUnit } from "../shared/numbers.ts";
 import { severityWords } from "../shared/severity.tsx";
 import { clock, day, dayClock } from "../shared/time.ts";
-import { ANOMALOUS, stepOf } from "./model.ts";
+import { ANOMALOUS } from "./model.ts";
 import type { Point, SeriesData } from "./types.ts";
 
 const thousand = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });
@@ -13,8 +13,8 @@ export const axisNumber = (value: number): string => (Math.abs(value) >= 10_000 
 
 /** `Tue 24 Nov 14:05–14:10`. */
 export function when(point: Point, data: SeriesData): string {
-  const end = point.time + stepOf(data);
-  if (data.windowMillis >= 86_400_000 && data.windowsPerPoint === 1) return day(point.time, data.zone);
+  const end = point.time + data.windowMillis;
+  if (data.windowMillis >= 86_400_000) return day(point.time, data.zone);
   const same = day(point.time, data.zone) === day(end, data.zone);
   return `${dayClock(point.time, data.zone)}–${same ? clock(end, data.zone) : dayClock(end, data.zone)}`;
 }

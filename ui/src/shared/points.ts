@@ -10,8 +10,6 @@ export function seriesData(answer: Observations): SeriesData {
     points: answer.observations.map((one) => ({
       time: Date.parse(one.time),
       value: one.value,
-      low: one.low ?? one.value,
-      high: one.high ?? one.value,
       expected: one.expected,
       lower: one.lower,
       upper: one.upper,

@@ -49,12 +49,7 @@ function Explored({ chosen, monitors }: { chosen: Chosen; monitors: Monitor[] })
     const step = (view.to - view.from) * share;
     look({ from: view.from + step, to: view.to + step });
   };
-  const pick = (time: number): void => {
-    const perPoint = series.data?.windowsPerPoint ?? 1;
-    // A point of many windows cannot be explained; going there makes the windows appear.
-    if (perPoint > 1) look({ from: time - 200 * windowMillis, to: time + (perPoint + 200) * windowMillis });
-    else setQuery({ at: rfc3339(time), ...ends("mark_", null) }, { replace: true });
-  };
+  const pick = (time: number): void => setQuery({ at: rfc3339(time), ...ends("mark_", null) }, { replace: true });
   const mark = (range: Range | null): void => setQuery({ ...ends("mark_", range), at: undefined }, { replace: true });
   useKeys([
     { key: "[", does: "look earlier", run: () => pan(-0.5) },
@@ -135,8 +130,8 @@ function headline(measure: string, slice: Chosen["slice"], data: SeriesData | nu
   const last = shown.findLast(({ value }) => value !== null);
   if (!last) return `${who}: no data in this span`;
   const odd = shown.filter(isAnomalous).length;
-  const times = odd ? `${count(odd, "anomalous window")} in this span` : "nothing anomalous in this span";
+  const many = data.windowsPerPoint > 1 ? "some windows anomalous" : count(odd, "anomalous window");
   const now = `${withUnit(last.value, unit)} at ${clock(last.time, data.zone)}`;
   const than = last.expected === null || last.value === null ? "still learning" : against(last.value, last.expected);
-  return `${who}: ${now}, ${than}; ${data.windowsPerPoint > 1 && odd ? "anomalous windows" : times}${data.windowsPerPoint > 1 && odd ? " in this span" : ""}`;
+  return `${who}: ${now}, ${than}; ${odd ? many : "nothing anomalous"} in this span`;
 }
