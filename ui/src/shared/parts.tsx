@@ -138,7 +138,7 @@ export function CopyLink({ address }: { address?: string }) {
     setTimeout(() => setSaid(""), 2000);
   };
   return (
-    <button type="button" onClick={() => void copy()}>
+    <button type="button" class="copy" onClick={() => void copy()}>
       <span aria-live="polite">{said || "Copy link"}</span>
     </button>
   );

@@ -24,6 +24,8 @@ export interface Monitor {
   interval_seconds: number;
   dimensions: string[];
   measures: Measure[];
+  /** The steps of the funnel, where the configuration names them. */
+  funnel?: string[];
   closed_through: string | null;
   newest_event: string | null;
   num_series: number;
