@@ -16,10 +16,10 @@ export function learningWords(monitor: Monitor): string {
   if (num_series === 0) return "waits for its first closed window";
   if (learning) {
     const left = Math.max(0, learning.needed - learning.seen) * interval_seconds * 1000;
-    return `learning: ${learning.seen} of ${learning.needed} windows seen, about ${duration(left)} left`;
+    return `is learning: ${learning.seen} of ${learning.needed} windows seen, about ${duration(left)} left`;
   }
-  if (num_learning > 0) return `${count(num_learning, "series", "series")} of ${num_series} still learning`;
-  return `has learned all ${count(num_series, "series", "series")}`;
+  if (num_learning > 0) return `is still learning ${count(num_learning, "series", "series")}`;
+  return num_series === 1 ? "has learned it" : "has learned them all";
 }
 
 /** Measure by measure, the one that needs longest first. */

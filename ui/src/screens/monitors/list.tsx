@@ -40,7 +40,7 @@ function Row({ monitor, now }: { monitor: Monitor; now: string }) {
         {num_open_incidents > 0 ? (
           <a href={`/incidents?monitor=${encodeURIComponent(name)}&state=open`}>{count(num_open_incidents, "open incident")}</a>
         ) : "No open incident"}
-        {"; "}{learningWords(monitor)}
+; {count(monitor.num_series, "series", "series")}, {learningWords(monitor)}
         {closed_through && <>; windows closed until <Time at={closed_through} zone={zone}>{near(closed_through, now, zone)}</Time></>}
       </p>
       {lost > 0 && (

@@ -24,7 +24,7 @@ export function OneMonitor({ monitor, now, place }: { monitor: Monitor; now: str
           <p class="soft"><a href="/monitors">Monitors</a> › {monitor.name}</p>
           <h1>
             {monitor.name} watches {count(monitor.num_series, "series", "series")} every{" "}
-            {duration(monitor.interval_seconds * 1000)}: {learningWords(monitor)}
+            {duration(monitor.interval_seconds * 1000)}; it {learningWords(monitor)}
           </h1>
         </div>
         <div class="actions">

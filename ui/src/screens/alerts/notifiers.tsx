@@ -1,0 +1,64 @@
+// Notifiers: whether they work, and a test that really sends.
+
+import { useState } from "preact/hooks";
+
+import { ApiError, post } from "../../shared/api.ts";
+import { count } from "../../shared/numbers.ts";
+import { Empty, Time } from "../../shared/parts.tsx";
+import type { Notifier } from "./wire.ts";
+
+interface Outcome {
+  sent?: boolean;
+  ok?: boolean;
+  delivered?: boolean;
+  outcome?: string;
+  error?: string | null;
+}
+
+export function NotifierList({ notifiers, onTested }: { notifiers: Notifier[]; onTested: () => void }) {
+  if (notifiers.length === 0) {
+    return <Empty>No notifier is configured. One is written as <code>[notifiers.NAME]</code>: a webhook, an e-mail address, an SNS topic.</Empty>;
+  }
+  return (
+    <ul class="rows">
+      {notifiers.map((notifier) => <Row key={notifier.name} notifier={notifier} onTested={onTested} />)}
+    </ul>
+  );
+}
+
+function Row({ notifier, onTested }: { notifier: Notifier; onTested: () => void }) {
+  const [said, setSaid] = useState<{ text: string; failed: boolean } | null>(null);
+  const [isBusy, setBusy] = useState(false);
+  const test = async (): Promise<void> => {
+    setBusy(true);
+    setSaid(null);
+    try {
+      const answer = await post<Outcome>(`notifiers/${encodeURIComponent(notifier.name)}/test`);
+      const failed = answer.error != null || answer.sent === false || answer.ok === false || answer.delivered === false;
+      setSaid({ text: failed ? `The test did not arrive: ${answer.error ?? answer.outcome ?? "no reason given"}` : "The test arrived.", failed });
+    } catch (failure) {
+      setSaid({ text: `The test did not arrive: ${failure instanceof ApiError ? failure.message : String(failure)}`, failed: true });
+    } finally {
+      setBusy(false);
+      onTested();
+    }
+  };
+  const { name, kind, pending, failed_24h, last_success, last_error } = notifier;
+  return (
+    <li>
+      <div class="headed">
+        <div>
+          <h3>{name} <span class="soft">{kind}</span></h3>
+          <p>
+            {failed_24h > 0 ? <b>{count(failed_24h, "message")} failed in the last 24 hours</b> : "No failure in the last 24 hours"}
+            {pending > 0 && `; ${pending} waiting`}
+            {last_success ? <>; last arrived <Time at={last_success} /></> : "; nothing has arrived yet"}
+          </p>
+          {last_error && <p class="soft">Last error: {last_error}</p>}
+        </div>
+        <button type="button" disabled={isBusy} onClick={() => void test()}>{isBusy ? "Sending …" : "Send a test"}</button>
+      </div>
+      <p role="status" class={said?.failed ? "told failed" : "told"}>{said?.text}</p>
+    </li>
+  );
+}
