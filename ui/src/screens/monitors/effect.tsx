@@ -5,7 +5,7 @@ import { Badge } from "../../shared/severity.tsx";
 import { dayClock, duration } from "../../shared/time.ts";
 import { sentence } from "../../shared/words.ts";
 import type { Editor } from "./use-editor.ts";
-import type { Effect, ListedIncident, Problem } from "./wire.ts";
+import { type Effect, type ListedIncident, peakOf, type Problem } from "./wire.ts";
 
 /** `7 incidents in the last 30 days, 3 more than now; none of your confirmed ones is lost.` */
 export function effectWords(effect: Effect, isChanged: boolean): string {
@@ -51,7 +51,7 @@ export function Listed({ title, incidents, zone }: { title: string; incidents: L
       <ul>
         {incidents.slice(0, SHOWN_MAX).map((incident) => (
           <li key={incident.id + incident.opened_at}>
-            <Badge severity={incident.severity} />{" "}
+            <Badge severity={peakOf(incident)} />{" "}
             {incident.id ? <a href={`/incidents/${encodeURIComponent(incident.id)}`}>{sentence(incident.summary)}</a> : sentence(incident.summary)}{" "}
             <span class="soft">{dayClock(incident.opened_at, zone)}</span>
           </li>

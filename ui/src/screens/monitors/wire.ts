@@ -1,6 +1,6 @@
 // What the API says about configuration.
 
-import type { Label } from "../../shared/types.ts";
+import type { Label, SeverityTrack } from "../../shared/types.ts";
 
 /** A monitor's own tables, as written. */
 export interface Config {
@@ -18,9 +18,10 @@ export interface Problem {
 }
 
 export interface ListedIncident {
+  /** Empty when nothing like it is stored. */
   id: string;
   opened_at: string;
-  severity: number;
+  severity: number | SeverityTrack;
   summary: string;
   label?: Label | null;
 }
@@ -59,3 +60,6 @@ export interface Proposal {
   measures: { name: string; [key: string]: unknown }[];
   notes: string[];
 }
+
+/** The severity that an incident in a list is shown with. */
+export const peakOf = ({ severity }: Pick<ListedIncident, "severity">): number => (typeof severity === "number" ? severity : severity.peak);
