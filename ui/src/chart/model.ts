@@ -130,28 +130,42 @@ export function columnsOf(data: SeriesData, ghost: readonly GhostPoint[] | null)
   return [xs, lower, upper, expected, ghosts, value];
 }
 
+/** How far the band may widen the y axis beyond the lines, as a share of their height: a very wide band (a first sale)
+ *  would flatten them. */
+const BAND_SHARE = 0.7;
+
 /** The range of the y axis over what is in view: from zero where that does not flatten the line. */
 export function heightOf(data: SeriesData, view: Range, ghost: readonly GhostPoint[] | null): [number, number] {
   const [first, last] = indicesIn(data.points, view);
-  let min = Infinity;
-  let max = -Infinity;
-  const see = (value: number | null): void => {
-    if (value === null) return;
-    if (value < min) min = value;
-    if (value > max) max = value;
-  };
+  const lines = new Extent();
+  const band = new Extent();
   for (let index = first; index < last; index += 1) {
     const point = data.points[index] as Point;
-    see(point.value);
-    see(point.expected);
-    see(point.lower);
-    see(point.upper);
+    lines.see(point.value);
+    lines.see(point.expected);
+    band.see(point.lower);
+    band.see(point.upper);
   }
-  if (ghost) for (const point of ghost) if (point.time >= view.from && point.time < view.to) see(point.value);
-  if (min > max) return [0, 1];
+  if (ghost) for (const { time, value } of ghost) if (time >= view.from && time < view.to) lines.see(value);
+  if (lines.min > lines.max) return [0, 1];
+  const room = (lines.max - lines.min || Math.abs(lines.max) || 1) * BAND_SHARE;
+  const min = Math.max(Math.min(lines.min, band.min), lines.min - room);
+  const max = Math.min(Math.max(lines.max, band.max), lines.max + room);
   const span = max - min || Math.abs(max) || 1;
-  const bottom = min >= 0 && min < span * 1.5 ? 0 : min - span * 0.06;
-  return [bottom, max + span * 0.08];
+  const isNearZero = lines.min >= 0 && min < span * 1.5;
+  return [isNearZero ? 0 : min - span * 0.06, max + span * 0.08];
+}
+
+/** The smallest and the largest of what was seen. */
+class Extent {
+  min = Infinity;
+  max = -Infinity;
+
+  see(value: number | null): void {
+    if (value === null) return;
+    if (value < this.min) this.min = value;
+    if (value > this.max) this.max = value;
+  }
 }
 
 /** A view moved and cut so that it stays within its bounds. */
