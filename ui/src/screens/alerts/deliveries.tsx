@@ -6,14 +6,21 @@ import { type ApiError, get } from "../../shared/api.ts";
 import { useGet } from "../../shared/load.ts";
 import { Empty, Failure, Time, Waiting } from "../../shared/parts.tsx";
 import { setQuery } from "../../shared/router.ts";
-import type { Deliveries, Delivery } from "../../shared/types.ts";
+import { sentence } from "../../shared/words.ts";
+import type { Delivery } from "./wire.ts";
+
+interface Page {
+  deliveries: Delivery[];
+  next: string | null;
+}
 
 const PAGE = 50;
-export const STATES: [string, string][] = [["", "All"], ["pending", "Waiting"], ["delivered", "Arrived"], ["failed", "Failed"]];
+const STATES: [string, string][] = [["", "All"], ["waiting", "Waiting"], ["sent", "Arrived"], ["given_up", "Given up"]];
+const WORDS = { waiting: "Waits", sent: "Arrived", given_up: "Given up" };
 
-export function DeliveryList({ query, notifiers }: { query: URLSearchParams; notifiers: string[] }) {
+export function DeliveryList({ query, notifiers, zone }: { query: URLSearchParams; notifiers: string[]; zone: string | undefined }) {
   const asked = { notifier: query.get("notifier"), state: query.get("state"), limit: PAGE };
-  const first = useGet<Deliveries>("deliveries", asked, ["incident"]);
+  const first = useGet<Page>("deliveries", asked, ["incident"]);
   const [more, setMore] = useState<Delivery[]>([]);
   const [next, setNext] = useState<string | null | undefined>(undefined);
   const [error, setError] = useState<ApiError | null>(null);
@@ -24,7 +31,7 @@ export function DeliveryList({ query, notifiers }: { query: URLSearchParams; not
   const following = next === undefined ? first.data?.next : next;
   const load = async (): Promise<void> => {
     try {
-      const page = await get<Deliveries>("deliveries", { ...asked, after: following });
+      const page = await get<Page>("deliveries", { ...asked, after: following });
       setMore([...more, ...page.deliveries]);
       setNext(page.next);
       setError(null);
@@ -56,10 +63,14 @@ export function DeliveryList({ query, notifiers }: { query: URLSearchParams; not
       <ul class="deliveries">
         {all.map((one) => (
           <li key={one.id}>
-            <Time at={one.created_at} />
-            <span><b>{one.state}</b> {one.kind} to {one.notifier}</span>
-            <a href={`/incidents/${encodeURIComponent(one.incident)}`}>{one.incident}</a>
-            <span class="soft">rule {one.rule}{one.attempts > 1 && `, ${one.attempts} attempts`}{one.last_error && `: ${one.last_error}`}</span>
+            <Time at={one.created_at} zone={zone} />
+            <span><b>{WORDS[one.state]}</b>: {one.kind}, to {one.notifier}</span>
+            <span>
+              <a href={`/incidents/${encodeURIComponent(one.incident)}`}>{sentence(one.summary)}</a>
+              {one.rule && <span class="soft"> by rule {one.rule}</span>}
+              {one.attempts > 1 && <span class="soft">, {one.attempts} attempts</span>}
+              {one.last_error && <span class="soft">: {one.last_error}</span>}
+            </span>
           </li>
         ))}
       </ul>

@@ -42,7 +42,7 @@ export default function Alerts({ place }: ScreenProps) {
       </section>
       <section aria-labelledby="deliveries">
         <h2 id="deliveries">Messages</h2>
-        <DeliveryList query={place.query} notifiers={notifiers.data.notifiers.map(({ name }) => name)} />
+        <DeliveryList query={place.query} notifiers={notifiers.data.notifiers.map(({ name }) => name)} zone={zone} />
       </section>
     </div>
   );

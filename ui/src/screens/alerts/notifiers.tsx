@@ -5,15 +5,8 @@ import { useState } from "preact/hooks";
 import { ApiError, post } from "../../shared/api.ts";
 import { count } from "../../shared/numbers.ts";
 import { Empty, Time } from "../../shared/parts.tsx";
-import type { Notifier } from "./wire.ts";
-
-interface Outcome {
-  sent?: boolean;
-  ok?: boolean;
-  delivered?: boolean;
-  outcome?: string;
-  error?: string | null;
-}
+import { duration } from "../../shared/time.ts";
+import type { Notifier, TestOutcome } from "./wire.ts";
 
 export function NotifierList({ notifiers, onTested }: { notifiers: Notifier[]; onTested: () => void }) {
   if (notifiers.length === 0) {
@@ -33,9 +26,8 @@ function Row({ notifier, onTested }: { notifier: Notifier; onTested: () => void 
     setBusy(true);
     setSaid(null);
     try {
-      const answer = await post<Outcome>(`notifiers/${encodeURIComponent(notifier.name)}/test`);
-      const failed = answer.error != null || answer.sent === false || answer.ok === false || answer.delivered === false;
-      setSaid({ text: failed ? `The test did not arrive: ${answer.error ?? answer.outcome ?? "no reason given"}` : "The test arrived.", failed });
+      const { ok, error, took_millis } = await post<TestOutcome>(`notifiers/${encodeURIComponent(notifier.name)}/test`);
+      setSaid({ text: ok ? `The test arrived after ${duration(took_millis)}.` : `The test did not arrive: ${error}`, failed: !ok });
     } catch (failure) {
       setSaid({ text: `The test did not arrive: ${failure instanceof ApiError ? failure.message : String(failure)}`, failed: true });
     } finally {

@@ -86,23 +86,20 @@ function previewWords({ from, to, num_windows, alerts, held_back }: RulePreview)
 
 /** The rule as a sentence. */
 export function ruleWords(rule: Rule): string {
-  const { severity, budget, to, measures = [], slices = {}, direction, min_impact, min_duration, schedule } = rule;
-  const when = budget ? `as often as ${budget} false alarms allow` : `from severity ${severityWords(severity ?? 70)}`;
+  const { severity, budget_per_week: budget, to, measures, slices, direction, duration: lasting, schedule } = rule;
+  const allowed = `as often as ${number(budget, 2)} false alarms a week allow, which is severity ${severityWords(rule.severity_now)} now`;
+  const when = severity === null ? allowed : `from severity ${severityWords(severity)}`;
   const what = measures.length ? ` of ${measures.join(", ")}` : "";
   const where = Object.entries(slices).map(([name, values]) => ` in ${name} ${values.join(", ")}`).join("");
   const more = [
     direction && `only ${direction === "drop" ? "drops" : "rises"}`,
-    min_duration && `lasting ${min_duration} windows`,
-    min_impact && `with an impact of at least ${number(min_impact)}`,
-    schedule && scheduleWords(schedule),
-    rule.cool_down && `then quiet for ${rule.cool_down}`,
+    lasting && `only when ${lasting.windows} of ${lasting.of} windows were anomalous`,
+    rule.min_impact > 0 && `only from an impact of ${number(rule.min_impact)}`,
+    schedule && `only ${schedule.days.length < 7 ? `${schedule.days.join(", ")} ` : ""}from ${schedule.from} to ${schedule.to}`,
+    rule.cool_down_seconds > 0 && `then quiet for ${duration(rule.cool_down_seconds * 1000)}`,
     rule.max_per_hour && `at most ${rule.max_per_hour} an hour`,
-    rule.digest && `as a digest (${rule.digest})`,
+    rule.digest && `one message ${rule.digest === "day" ? "a day" : "an hour"}`,
+    rule.events && `of what happens: ${rule.events.join(", ").replaceAll("_", " ")}`,
   ].filter(Boolean);
   return `Tells ${to.join(", ") || "nobody"} ${when}${what}${where}${more.length ? `; ${more.join(", ")}` : ""}.`;
-}
-
-function scheduleWords({ days, from, to }: NonNullable<Rule["schedule"]>): string {
-  const times = from && to ? `from ${from} to ${to}` : "";
-  return `only ${[days?.join(", "), times].filter(Boolean).join(" ")}`;
 }
