@@ -18,7 +18,7 @@ const MINUTES = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((minutes) => m
 const DAYS = [1, 2, 7, 14, 28, 91, 182, 365].map((days) => days * DAY);
 const EXPECTED = 3;
 /** Half the width of a day's name, in pixels. */
-const DATE_ROOM = 28;
+const DATE_ROOM = 20;
 
 export function optionsOf(stage: Stage, width: number, height: number): uPlot.Options {
   const colour = (pick: (scene: Scene) => string) => () => pick(stage.scene);
@@ -37,7 +37,7 @@ export function optionsOf(stage: Stage, width: number, height: number): uPlot.Op
     height,
     ms: 1,
     legend: { show: false },
-    padding: [4, 8, 0, 0],
+    padding: [4, 18, 0, 0],
     tzDate: (time) => uPlot.tzDate(new Date(time), stage.scene.data.zone),
     cursor: { drag: { x: false, y: false, setScale: false }, y: false, points: { size: 7 } },
     scales: {

@@ -1,7 +1,7 @@
 // The observations behind a chart: a little more than what is in view, so that a pan finds them there, and put
 // together by the server when there are more windows than anybody can see.
 
-import { useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 
 import type { ApiError } from "../shared/api.ts";
 import { useGet } from "../shared/load.ts";
@@ -23,6 +23,9 @@ export interface Wanted {
   slice: Slice;
   windowMillis: number;
   view: Range;
+  /** End of the newest closed window, as far as it is to be shown: when it changes, the end of the series is asked for
+   *  again. */
+  newest: number;
   /** Whether the week before is wanted too. */
   ghost: boolean;
 }
@@ -31,6 +34,8 @@ export interface Series {
   data: SeriesData | null;
   ghost: readonly GhostPoint[] | null;
   error: ApiError | undefined;
+  /** Since when what is shown could not be renewed. */
+  staleSince: number | undefined;
   reload: () => void;
 }
 
@@ -43,6 +48,11 @@ export function useSeries(wanted: Wanted | null): Series {
   const name = wanted ? `${wanted.monitor} ${wanted.measure} ${JSON.stringify(wanted.slice)}` : "";
   const kept = useRef<{ name: string; data: Observations | undefined }>({ name, data: undefined });
   if (now.data) kept.current = { name, data: now.data };
+  const asked = useRef(wanted?.newest);
+  useEffect(() => {
+    if (asked.current !== wanted?.newest && span && wanted && span.to > wanted.newest) now.reload();
+    asked.current = wanted?.newest;
+  }, [wanted?.newest]);
   const held = kept.current.name === name ? kept.current.data : undefined;
   const data = useMemo(() => (held ? seriesData(held) : null), [held]);
   const ghost = useMemo(() => {
@@ -51,7 +61,7 @@ export function useSeries(wanted: Wanted | null): Series {
     const move = weekLater(points, past.data.zone);
     return points.map(({ time, value }) => ({ time: move(time), value }));
   }, [past.data]);
-  return { data, ghost: wanted?.ghost ? ghost : null, error: now.error ?? past.error, reload: now.reload };
+  return { data, ghost: wanted?.ghost ? ghost : null, error: now.error ?? past.error, staleSince: now.staleSince, reload: now.reload };
 }
 
 /** Half a view more on each side, on a grid of half views, so that small pans ask nothing. */

@@ -2,7 +2,7 @@
 
 import "./explorer.css";
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { isAnomalous, lowerBound, within, zoomed } from "../../chart/model.ts";
 import { SeriesChart } from "../../chart/series-chart.tsx";
@@ -22,6 +22,9 @@ import { Marked } from "./missed.tsx";
 import { Slices } from "./slices.tsx";
 import { Why } from "./why.tsx";
 
+/** The answer has mostly come by then. */
+const REVEAL_MILLIS = 250;
+
 export default function Explorer({ place }: ScreenProps) {
   const status = useStatus();
   if (!status.data) return status.error ? <Failure error={status.error} retry={status.reload} /> : <Waiting height={400} />;
@@ -37,7 +40,7 @@ function Explored({ chosen, monitors }: { chosen: Chosen; monitors: Monitor[] })
   // New windows are announced and do not move what is being read.
   const [end, setEnd] = useState(newest);
   const view = viewOf(chosen, end, windowMillis);
-  const series = useSeries({ monitor: monitor.name, measure, slice, windowMillis, view, ghost: chosen.week });
+  const series = useSeries({ monitor: monitor.name, measure, slice, windowMillis, view, newest: end, ghost: chosen.week });
   const bounds = useMemo(() => ({ from: end - 3 * 366 * DAY, to: end + windowMillis }), [end, windowMillis]);
   const unit = monitor.measures.find(({ name }) => name === measure)?.unit ?? null;
   const label = `${measure}, ${placeWords(slice, "all")}`;
@@ -49,8 +52,17 @@ function Explored({ chosen, monitors }: { chosen: Chosen; monitors: Monitor[] })
     const step = (view.to - view.from) * share;
     look({ from: view.from + step, to: view.to + step });
   };
-  const pick = (time: number): void => setQuery({ at: rfc3339(time), ...ends("mark_", null) }, { replace: true });
-  const mark = (range: Range | null): void => setQuery({ ...ends("mark_", range), at: undefined }, { replace: true });
+  const answer = useRef<HTMLDivElement>(null);
+  /** What was asked for may lie below the edge of a phone. */
+  const reveal = (): void => void setTimeout(() => answer.current?.scrollIntoView({ block: "nearest" }), REVEAL_MILLIS);
+  const pick = (time: number): void => {
+    setQuery({ at: rfc3339(time), ...ends("mark_", null) }, { replace: true });
+    reveal();
+  };
+  const mark = (range: Range | null): void => {
+    setQuery({ ...ends("mark_", range), at: undefined }, { replace: true });
+    if (range) reveal();
+  };
   useKeys([
     { key: "[", does: "look earlier", run: () => pan(-0.5) },
     { key: "]", does: "look later", run: () => pan(0.5) },
@@ -93,25 +105,27 @@ function Explored({ chosen, monitors }: { chosen: Chosen; monitors: Monitor[] })
         <Failure error={series.error} retry={series.reload} />
       ) : (
         <>
-          {series.error && <Stale since={Date.now()} error={series.error} />}
+          <Stale since={series.staleSince} error={series.error} />
           <SeriesChart data={series.data} ghost={series.ghost} label={label} unit={unit} view={view} bounds={bounds}
             picked={chosen.at} marked={chosen.marked} onView={look} onPick={pick} onMark={mark} />
         </>
       )}
-      {chosen.marked && (
-        <Marked chosen={chosen} range={chosen.marked} onClear={() => mark(null)}
-          onZoom={() => chosen.marked && setQuery({ ...ends("", zoomed(chosen.marked, 1.2, windowMillis)), ...ends("mark_", null), span: undefined })} />
-      )}
-      {chosen.at !== null && (
-        <Why chosen={chosen} at={chosen.at} onClose={() => setQuery({ at: undefined })}
-          onMissed={() => chosen.at !== null && mark({ from: chosen.at, to: chosen.at + windowMillis })} />
-      )}
-      {!chosen.marked && chosen.at === null && (
-        <p class="note">
-          Press a window to learn why it was or was not flagged. Drag over a range to zoom in or to report an incident that
-          nobody was told of.
-        </p>
-      )}
+      <div class="answer" ref={answer}>
+        {chosen.marked && (
+          <Marked chosen={chosen} range={chosen.marked} onClear={() => mark(null)}
+            onZoom={() => chosen.marked && setQuery({ ...ends("", zoomed(chosen.marked, 1.2, windowMillis)), ...ends("mark_", null), span: undefined })} />
+        )}
+        {chosen.at !== null && (
+          <Why chosen={chosen} at={chosen.at} onClose={() => setQuery({ at: undefined })}
+            onMissed={() => chosen.at !== null && mark({ from: chosen.at, to: chosen.at + windowMillis })} />
+        )}
+        {!chosen.marked && chosen.at === null && (
+          <p class="note">
+            Press a window to learn why it was or was not flagged. Drag over a range to zoom in or to report an incident that
+            nobody was told of.
+          </p>
+        )}
+      </div>
     </div>
   );
 }

@@ -34,7 +34,7 @@ export function IncidentChart({ incident, monitor, query }: ChartProps) {
     [incident.id, incident.until, incident.state, monitor.closed_through, query.get("span"), query.get("from"), query.get("to")],
   );
   const windowMillis = monitor.interval_seconds * 1000;
-  const series = useSeries({ monitor: monitor.name, measure, slice, windowMillis, view, ghost: false });
+  const series = useSeries({ monitor: monitor.name, measure, slice, windowMillis, view, newest: millis(monitor.closed_through ?? 0), ghost: false });
   const unit = monitor.measures.find(({ name }) => name === measure)?.unit ?? null;
   const label = `${measure}, ${place(slice, "everything")}`;
   const span = query.get("from") ? "" : (query.get("span") ?? "");
