@@ -64,6 +64,7 @@ export async function request(method: string, address: string, body?: unknown, s
 async function call<T>(method: string, path: string, params: Params, body?: unknown, signal?: AbortSignal): Promise<T> {
   const patience = AbortSignal.timeout(PATIENCE_MILLIS);
   const response = await request(method, url(path, params), body, signal ? AbortSignal.any([signal, patience]) : patience);
+  if (response.status === 204) return undefined as T;
   try {
     return (await response.json()) as T;
   } catch {

@@ -87,7 +87,7 @@ function previewWords({ from, to, num_windows, alerts, held_back }: RulePreview)
 /** The rule as a sentence. */
 export function ruleWords(rule: Rule): string {
   const { severity, budget_per_week: budget, to, measures, slices, direction, duration: lasting, schedule } = rule;
-  const allowed = `as often as ${number(budget, 2)} false alarms a week allow, which is severity ${severityWords(rule.severity_now)} now`;
+  const allowed = `as often as a budget of ${number(budget, 2)} false ${budget === 1 ? "alarm" : "alarms"} a week allows, now from severity ${severityWords(rule.severity_now)}`;
   const when = severity === null ? allowed : `from severity ${severityWords(severity)}`;
   const what = measures.length ? ` of ${measures.join(", ")}` : "";
   const where = Object.entries(slices).map(([name, values]) => ` in ${name} ${values.join(", ")}`).join("");
@@ -95,7 +95,7 @@ export function ruleWords(rule: Rule): string {
     direction && `only ${direction === "drop" ? "drops" : "rises"}`,
     lasting && `only when ${lasting.windows} of ${lasting.of} windows were anomalous`,
     rule.min_impact > 0 && `only from an impact of ${number(rule.min_impact)}`,
-    schedule && `only ${schedule.days.length < 7 ? `${schedule.days.join(", ")} ` : ""}from ${schedule.from} to ${schedule.to}`,
+    schedule && `only ${schedule.days.length < 7 ? `${schedule.days.map(sentence).join(", ")} ` : ""}from ${schedule.from} to ${schedule.to}`,
     rule.cool_down_seconds > 0 && `then quiet for ${duration(rule.cool_down_seconds * 1000)}`,
     rule.max_per_hour && `at most ${rule.max_per_hour} an hour`,
     rule.digest && `one message ${rule.digest === "day" ? "a day" : "an hour"}`,

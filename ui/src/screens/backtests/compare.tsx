@@ -19,14 +19,14 @@ interface Props {
 
 export function Compare({ a, b, all, zone = "UTC" }: Props) {
   const found = useGet<Comparison>("backtests/compare", { a, b });
-  const title = (id: string): string => (id === "live" ? "what really was told" : all.find((one) => one.id === id)?.name || id);
+  const title = (id: string): string => (id === "live" ? "what really was told" : `“${all.find((one) => one.id === id)?.name || id}”`);
   const { data, error } = found;
   return (
     <div class="backtests">
       <header class="headed">
         <div>
           <p class="soft"><a href="/backtests">Backtests</a> › comparison</p>
-          <h1>{data ? words(data, title(a), title(b)) : `${sentence(title(a))} and ${title(b)}`}</h1>
+          <h1>{data ? (b === "live" ? liveWords(data, title(a)) : words(data, title(a), title(b))) : `${sentence(title(a))} and ${title(b)}`}</h1>
         </div>
         <CopyLink />
       </header>
@@ -61,6 +61,11 @@ export function Compare({ a, b, all, zone = "UTC" }: Props) {
       )}
     </div>
   );
+}
+
+function liveWords({ gained, lost }: Comparison, a: string): string {
+  if (gained.length + lost.length === 0) return `${a} tells just what really was told`;
+  return `${a} tells ${count(lost.length, "incident")} that nobody was told of, and not ${gained.length} that really were told`;
 }
 
 function words({ gained, lost, moved, confirmed_lost }: Comparison, a: string, b: string): string {

@@ -75,5 +75,5 @@ function headline(all: Backtest[]): string {
   if (all.length === 0) return "Backtests: try settings on the past";
   const first = running.find(({ state }) => state === "running");
   if (running.length === 0) return count(all.length, "backtest");
-  return `${count(all.length, "backtest")}; ${running.length} not done yet${first ? `, ${percent(first.progress ?? 0)} of ${first.name ?? first.id}` : ""}`;
+  return `${count(all.length, "backtest")}; ${running.length} not done yet${first ? `, ${percent(first.progress)} of “${first.name ?? first.id}”` : ""}`;
 }

@@ -18,7 +18,7 @@ export function One({ backtest, zone = "UTC" }: { backtest: Backtest; zone: stri
       <header class="headed">
         <div>
           <p class="soft"><a href="/backtests">Backtests</a> › {name || id}</p>
-          <h1>{result.data ? `${count(found.length, "incident")} in the backtest ${name || id} of ${monitor}` : `Backtest ${name || id}`}</h1>
+          <h1>{result.data ? `${count(found.length, "incident")} in the backtest “${name || id}” of ${monitor}` : `Backtest “${name || id}”`}</h1>
           {summary && <p class="soft">{summary}</p>}
         </div>
         <div class="actions">

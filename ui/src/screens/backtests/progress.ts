@@ -6,7 +6,7 @@ import type { Backtest } from "./wire.ts";
 
 const RENEW_MILLIS = 1_500;
 
-export const isDone = ({ state }: Backtest): boolean => !["running", "queued", "waiting"].includes(state);
+export const isDone = ({ state }: Backtest): boolean => state !== "running" && state !== "queued";
 
 /** Calls again and again while it is wanted. */
 export function useRenewed(isWanted: boolean, renew: () => void): void {

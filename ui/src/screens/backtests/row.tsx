@@ -20,7 +20,7 @@ export function Row({ backtest, zone, isChosen, onChoose, onRemoved }: Props) {
   const [error, setError] = useState<ApiError | null>(null);
   const { id, name, monitor, state, progress, created_at, incidents, summary } = backtest;
   const title = name || id;
-  const isGood = state === "done" || state === "finished";
+  const isGood = state === "done";
   const take = async (): Promise<void> => {
     try {
       await remove(`backtests/${encodeURIComponent(id)}`);
@@ -37,9 +37,9 @@ export function Row({ backtest, zone, isChosen, onChoose, onRemoved }: Props) {
           <span class="soft">of {monitor}, <Time at={created_at} zone={zone} /></span>
         </h2>
         {isDone(backtest) ? (
-          <p>{incidents !== null && count(incidents, "incident")}{incidents !== null && summary && ": "}{summary}{!isGood && <b> {state}</b>}{backtest.error && `: ${backtest.error}`}</p>
+          <p>{isGood ? (summary ?? count(incidents ?? 0, "incident")) : <b>{state}</b>}{backtest.error && `: ${backtest.error}`}</p>
         ) : (
-          <p class="actions"><progress value={progress ?? 0} max={1} aria-label={`Progress of ${title}`} /> {state}, {percent(progress ?? 0)}</p>
+          <p class="actions"><progress value={progress} max={1} aria-label={`Progress of ${title}`} /> {state}, {percent(progress)}</p>
         )}
         {error && <Failure error={error} />}
       </div>

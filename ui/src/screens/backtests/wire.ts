@@ -7,9 +7,9 @@ export interface Backtest {
   id: string;
   name: string | null;
   monitor: string;
-  state: string;
+  state: "queued" | "running" | "done" | "failed" | "stopped";
   /** 0 to 1. */
-  progress: number | null;
+  progress: number;
   created_at: string;
   incidents: number | null;
   summary: string | null;

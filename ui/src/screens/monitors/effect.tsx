@@ -18,22 +18,30 @@ export function effectWords(effect: Effect, isChanged: boolean): string {
   return `These settings would have opened ${count(then, "incident")} ${time}, ${apart}; ${lost}.`;
 }
 
-export function EffectView({ editor, zone }: { editor: Editor; zone: string }) {
+export function EffectSentence({ editor }: { editor: Editor }) {
   const { preview, isAsking, isChanged } = editor;
   if (preview && !preview.valid) return <p>Nothing can be said before this is mended.</p>;
   const effect = preview?.effect;
   return (
+    <p class={effect?.confirmed_lost.length ? "sentence warned" : "sentence"}>
+      {effect ? effectWords(effect, isChanged) : preview ? "The stored past cannot be judged again." : ""}
+      {isAsking && <span class="soft"> Judging the stored windows again …</span>}
+    </p>
+  );
+}
+
+export function EffectLists({ editor, zone }: { editor: Editor; zone: string }) {
+  const effect = editor.preview?.valid ? editor.preview.effect : null;
+  if (!effect) return null;
+  const { confirmed_lost, gained, lost, note } = effect;
+  return (
     <>
-      <p class={effect?.confirmed_lost.length ? "sentence warned" : "sentence"}>
-        {effect ? effectWords(effect, isChanged) : preview ? "The stored past cannot be judged again." : ""}
-        {isAsking && <span class="soft"> Judging the stored windows again …</span>}
-      </p>
-      {effect?.note && <p class="soft">{effect.note}</p>}
-      {effect && isChanged && (
+      {note && <p class="soft">{note}</p>}
+      {editor.isChanged && (
         <>
-          <Listed title="Confirmed incidents that would be lost" incidents={effect.confirmed_lost} zone={zone} />
-          <Listed title="Gained" incidents={effect.gained} zone={zone} />
-          <Listed title="Lost" incidents={effect.lost.filter(({ id }) => !effect.confirmed_lost.some((other) => other.id === id))} zone={zone} />
+          <Listed title="Confirmed incidents that would be lost" incidents={confirmed_lost} zone={zone} />
+          <Listed title="Gained" incidents={gained} zone={zone} />
+          <Listed title="Lost" incidents={lost.filter(({ id }) => !confirmed_lost.some((other) => other.id === id))} zone={zone} />
         </>
       )}
     </>

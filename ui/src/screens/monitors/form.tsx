@@ -43,7 +43,7 @@ export function Form({ monitor, toml, text, change, disabled, onChange }: Props)
       </fieldset>
       {rules.map((rule, index) => (
         <fieldset key={index} disabled={disabled}>
-          <legend><h2>Alert rule {String(rule["name"] ?? index + 1)}: to {String(rule["to"] ?? "nobody")}</h2></legend>
+          <legend><h2>Alert rule {String(rule["name"] ?? index + 1)}: to {Array.isArray(rule["to"]) ? rule["to"].join(", ") : "nobody"}</h2></legend>
           <Threshold {...fields} table={`alerts.${index}`} />
           <details>
             <summary>When, how long, how often</summary>

@@ -8,7 +8,7 @@ import { Failure, Waiting } from "../../shared/parts.tsx";
 import { type Place, setQuery } from "../../shared/router.ts";
 import { duration } from "../../shared/time.ts";
 import type { Monitor } from "../../shared/types.ts";
-import { EffectView, ProblemList } from "./effect.tsx";
+import { EffectLists, EffectSentence, ProblemList } from "./effect.tsx";
 import { Form } from "./form.tsx";
 import { Learning, learningWords } from "./learning.tsx";
 import { Toml } from "./toml.tsx";
@@ -76,15 +76,18 @@ function Editor({ monitor, config, asText, onSaved }: EditorProps) {
         )}
       </section>
       <section class="effect" aria-label="What this would have done" aria-live="polite">
-        <h2>What this would have done</h2>
-        <ProblemList problems={preview?.problems ?? []} />
-        <EffectView editor={editor} zone={monitor.zone} />
-        {editor.error && <Failure error={editor.error} />}
-        <div class="actions">
-          <button type="button" class="primary" disabled={!canSave} onClick={() => void save()}>Save</button>
-          <button type="button" disabled={!editor.isChanged} onClick={editor.reset}>Discard changes</button>
-          {saved && !editor.isChanged && <span role="status">Saved and in force.</span>}
+        <div class="sum">
+          <h2>What this would have done</h2>
+          <ProblemList problems={preview?.problems ?? []} />
+          <EffectSentence editor={editor} />
+          {editor.error && <Failure error={editor.error} />}
+          <div class="actions">
+            <button type="button" class="primary" disabled={!canSave} onClick={() => void save()}>Save</button>
+            <button type="button" disabled={!editor.isChanged} onClick={editor.reset}>Discard changes</button>
+            {saved && !editor.isChanged && <span role="status">Saved and in force.</span>}
+          </div>
         </div>
+        <EffectLists editor={editor} zone={monitor.zone} />
         {editor.isChanged && preview && preview.diff.length > 0 && (
           <details>
             <summary>What changes in the file</summary>
