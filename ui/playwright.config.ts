@@ -13,6 +13,8 @@ export default defineConfig({
   expect: { timeout: 10_000 },
   reporter: process.env["CI"] ? "line" : "list",
   use: {
+    // Set by the global set-up, which runs before the workers read this.
+    baseURL: process.env["CONSOLE_URL"],
     launchOptions: { executablePath: chromium, args: ["--no-sandbox", "--disable-dev-shm-usage"] },
     locale: "en-GB",
     timezoneId: "America/New_York",

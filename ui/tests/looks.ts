@@ -8,14 +8,14 @@ const WIDTHS = [360, 1280, 2560];
 const THEMES = ["light", "dark"];
 
 /** Declares the test of one screen; `prepare` brings it into the state to look at. */
-export function looksFine(name: string, address: string, prepare?: (page: Page) => Promise<void>): void {
+export function looksFine(name: string, address: string | (() => Promise<string>), prepare?: (page: Page) => Promise<void>): void {
   for (const theme of THEMES) {
     test(`${name} looks fine, ${theme}`, async ({ page }) => {
       const complaints: string[] = [];
       page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
       page.on("pageerror", (error) => complaints.push(String(error)));
       await page.addInitScript((chosen) => localStorage.setItem("tidewatch-theme", chosen), theme);
-      await page.goto(address);
+      await page.goto(typeof address === "string" ? address : await address());
       await settled(page);
       await prepare?.(page);
       for (const width of WIDTHS) {
