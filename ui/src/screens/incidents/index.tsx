@@ -64,11 +64,13 @@ export default function IncidentsScreen({ place }: ScreenProps) {
       {!rows && listed.error && <Failure error={listed.error} retry={listed.reload} />}
       {!rows && !listed.error && <Waiting height={400} label="Asking for incidents" />}
       {rows && (
-        <ol class="rows">
-          {rows.map((incident) => (
-            <Row key={incident.id} incident={incident} selected={incident.id === selected} gone={listed.gone.has(incident.id)} />
-          ))}
-        </ol>
+        <div class="list">
+          <ol class="rows">
+            {rows.map((incident) => (
+              <Row key={incident.id} incident={incident} selected={incident.id === selected} gone={listed.gone.has(incident.id)} />
+            ))}
+          </ol>
+        </div>
       )}
       {rows?.length === 0 && <WhyEmpty filters={filters} histogram={histogram.data} />}
       {listed.more && (

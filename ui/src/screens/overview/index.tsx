@@ -13,7 +13,7 @@ import { rememberShown } from "../incidents/list.ts";
 import { incidentHref } from "../incidents/row.tsx";
 import { Health } from "./health.tsx";
 import { Lanes } from "./lanes.tsx";
-import { headlineOf, Now, useOpen } from "./now.tsx";
+import { headlineOf, Lately, Now, useOpen } from "./now.tsx";
 
 export default function Overview({ place }: ScreenProps) {
   const { data: status } = useStatus();
@@ -29,6 +29,7 @@ export default function Overview({ place }: ScreenProps) {
       <div class="main-side">
         <Now open={open} />
         {status && <Lanes monitors={status.monitors} query={place.query} />}
+        <Lately />
       </div>
       <aside aria-label="Sources and monitors">
         <Health />

@@ -34,22 +34,22 @@ const worse = (one: Incident, other: Incident) =>
 export const useOpen = () => useGet<Incidents>("incidents", { state: "open", limit: 200 }, ["incident"]);
 
 export function Now({ open }: { open: ReturnType<typeof useOpen> }) {
-  const closed = useGet<Incidents>("incidents", { state: "closed", min_severity: WRONG_FROM, limit: LATELY }, ["incident"]);
   if (open.error && !open.data) return <Failure error={open.error} retry={open.reload} />;
   if (!open.data) return <Waiting height={240} label="Asking for open incidents" />;
   const wrong = open.data.incidents.filter(isWrong).sort(worse);
   const small = open.data.incidents.length - wrong.length;
   return (
-    <>
       <section aria-label="Open incidents">
         {wrong.length > 0 ? (
-          <ol class="rows">
-            {wrong.map((incident) => (
-              <Row key={incident.id} incident={incident} />
-            ))}
-          </ol>
+          <div class="list">
+            <ol class="rows">
+              {wrong.map((incident) => (
+                <Row key={incident.id} incident={incident} />
+              ))}
+            </ol>
+          </div>
         ) : (
-          <Quiet />
+          <Quiet small={small} />
         )}
         {small > 0 && (
           <p class="note">
@@ -58,27 +58,34 @@ export function Now({ open }: { open: ReturnType<typeof useOpen> }) {
           </p>
         )}
       </section>
+  );
+}
+
+export function Lately() {
+  const closed = useGet<Incidents>("incidents", { state: "closed", min_severity: WRONG_FROM, limit: LATELY }, ["incident"]);
+  return (
       <section aria-labelledby="lately">
         <div class="section-head">
           <h2 id="lately">Ended lately</h2>
           <a href="/incidents">All incidents</a>
         </div>
         {closed.data && closed.data.incidents.length > 0 && (
-          <ol class="rows">
-            {closed.data.incidents.map((incident) => (
-              <Row key={incident.id} incident={incident} />
-            ))}
-          </ol>
+          <div class="list">
+            <ol class="rows">
+              {closed.data.incidents.map((incident) => (
+                <Row key={incident.id} incident={incident} />
+              ))}
+            </ol>
+          </div>
         )}
         {closed.data?.incidents.length === 0 && <Empty>No incident from {WRONG_FROM} notable has ended so far.</Empty>}
         {closed.loading && <Waiting height={200} label="Asking for closed incidents" />}
       </section>
-    </>
   );
 }
 
 /** An empty list says why. */
-function Quiet() {
+function Quiet({ small }: { small: number }) {
   const { data } = useStatus();
   const learning = data?.monitors.filter((monitor) => monitor.learning) ?? [];
   if (!data) return null;
@@ -89,5 +96,12 @@ function Quiet() {
     return <Empty>Nothing can be wrong yet: {learning.map(({ name }) => name).join(", ")} first learns what is normal, see below.</Empty>;
   }
   const judgedSeries = data.monitors.reduce((sum, { alert_rate }) => sum + (alert_rate?.series_judged ?? 0), 0);
-  return <Empty>All {count(judgedSeries, "series", "series")} that are judged are as expected. An incident shows here within one window.</Empty>;
+  return (
+    <Empty>
+      {small > 0
+        ? `None of the ${count(judgedSeries, "series", "series")} that are judged is off enough to page anyone.`
+        : `All ${count(judgedSeries, "series", "series")} that are judged are as expected.`}{" "}
+      An incident shows here as soon as its window closes.
+    </Empty>
+  );
 }
