@@ -52,6 +52,7 @@ test("keys walk through the list and open what is selected", async ({ page }) =>
   await expect(second).toHaveAttribute("aria-current", "true");
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(/\/incidents\/shop-\d+$/);
+  await expect(page.getByRole("heading", { level: 1 })).toContainText("expected");
   const here = page.url();
   await page.keyboard.press("k");
   await expect(page).not.toHaveURL(here);
@@ -62,6 +63,7 @@ test("keys walk through the list and open what is selected", async ({ page }) =>
 test("feedback shows its effect before it is saved and is taken back", async ({ page }) => {
   const [incident] = await worst();
   await page.goto(`/incidents/${incident?.id}`);
+  await expect(page.getByRole("heading", { level: 1 })).toContainText("expected");
   await page.keyboard.press("f");
   await page.getByRole("radio", { name: /^Expected/ }).check();
   const effect = page.locator(".effect");
@@ -91,7 +93,7 @@ test("a new incident is announced and moves nothing; it is acknowledged, muted, 
   await expect(page.getByRole("button", { name: "Acknowledged" })).toBeVisible();
   await page.keyboard.press("m");
   await page.getByRole("button", { name: "for 1 hour" }).click();
-  await expect(page.getByText(/^muted until/)).toBeVisible();
+  await expect(page.getByText(/^muted until/).first()).toBeVisible();
   await page.locator(".deeds").getByRole("button", { name: "More" }).click();
   await page.getByLabel("Your name, kept in this browser").fill("ana");
   await page.getByLabel("Assigned to").fill("ben");

@@ -9,7 +9,7 @@ import { Failure } from "../shared/parts.tsx";
 import { followLinks, go, type Place, usePlace } from "../shared/router.ts";
 import { StatusProvider } from "../shared/status.tsx";
 import { Help } from "./help.tsx";
-import { moved, routeOf, type ScreenProps } from "./routes.ts";
+import { fetchAhead, moved, routeOf, type ScreenProps } from "./routes.ts";
 import { Shell } from "./shell.tsx";
 import { TokenDialog } from "./token.tsx";
 
@@ -34,6 +34,14 @@ export function App() {
     onTokenWanted(() => new Promise((done) => setAnswer(() => done)));
     return () => document.removeEventListener("click", followLinks);
   }, []);
+
+  // What an engineer opens next, once there is nothing else to do.
+  const isShown = shown !== undefined;
+  useEffect(() => {
+    if (!isShown) return;
+    const timer = setTimeout(() => ["/incidents", "/incidents/any"].forEach(fetchAhead), 500);
+    return () => clearTimeout(timer);
+  }, [isShown]);
 
   const jump = (key: string, path: string, name: string): Binding => ({ key, does: `go to ${name}`, run: () => go(path) });
   useKeys([

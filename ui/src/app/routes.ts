@@ -1,4 +1,4 @@
-// Which address shows which screen. Screens are loaded when they are first shown, except for what alerts link to.
+// Which address shows which screen. Screens are loaded when they are first shown, or about to be.
 
 import type { ComponentType } from "preact";
 
@@ -37,6 +37,11 @@ export function routeOf(path: string): { route: Route; id: string | undefined } 
   if (!route || rest.length) return undefined;
   const id = second ? decodeURIComponent(second) : undefined;
   return { route: id && route.path === "/incidents" ? INCIDENT : route, id };
+}
+
+/** Fetches a screen before it is wanted, so that going there waits for nothing. */
+export function fetchAhead(path: string): void {
+  void routeOf(path)?.route.load();
 }
 
 /** Addresses of the page before this console, and of alerts that were sent in its time. */

@@ -7,7 +7,7 @@ import { type LiveState, onLiveState } from "../shared/live.ts";
 import { Menu, Stale } from "../shared/parts.tsx";
 import { shopZone, useStatus } from "../shared/status.tsx";
 import { chosenTheme, chooseTheme, type Theme } from "../shared/theme.ts";
-import { ROUTES } from "./routes.ts";
+import { fetchAhead, ROUTES } from "./routes.ts";
 
 const ON_PHONES = 4;
 const isIn = (path: string, route: string) => (route === "/" ? path === "/" : path === route || path.startsWith(`${route}/`));
@@ -25,7 +25,7 @@ export function Shell({ path, onHelp, children }: { path: string; onHelp: () => 
         </a>
         <nav class="wide" aria-label="Screens">
           {ROUTES.map(({ path: to, title }) => (
-            <a href={to} aria-current={isIn(path, to) ? "page" : undefined}>
+            <a href={to} onPointerEnter={() => fetchAhead(to)} aria-current={isIn(path, to) ? "page" : undefined}>
               {title}
             </a>
           ))}
