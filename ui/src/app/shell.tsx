@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 
 import { type LiveState, onLiveState } from "../shared/live.ts";
 import { Menu, Stale } from "../shared/parts.tsx";
-import { shopZone, useStatus } from "../shared/status.tsx";
+import { useStatus } from "../shared/status.tsx";
 import { chosenTheme, chooseTheme, type Theme } from "../shared/theme.ts";
 import { fetchAhead, ROUTES } from "./routes.ts";
 
@@ -62,15 +62,10 @@ export function Shell({ path, onHelp, children }: { path: string; onHelp: () => 
 
 function Zones() {
   const { data } = useStatus();
-  const zone = shopZone(data);
-  const others = data?.monitors.some((monitor) => monitor.zone !== zone);
-  if (!zone) return null;
-  return (
-    <span title={others ? "Times are those of each monitor's own zone." : "All times are the shop's. Hover over one for UTC and your own."}>
-      {zone}
-      {others && " and others"}
-    </span>
-  );
+  const zones = [...new Set(data?.monitors.map(({ zone }) => zone))];
+  if (!zones.length) return null;
+  const words = zones.length === 1 ? "All times are the shop's." : "Times are those of each monitor's own zone.";
+  return <span title={`${words} Hover over one for UTC and your own.`}>{zones.length > 2 ? `${zones.length} time zones` : zones.join(", ")}</span>;
 }
 
 const LIVE: Record<LiveState, [string, string]> = {

@@ -87,9 +87,10 @@ function viewOf(incident: Incident, monitor: Monitor, query: URLSearchParams): R
   const opened = millis(incident.opened_at);
   const now = monitor.closed_through ? millis(monitor.closed_through) : millis(incident.until);
   const until = millis(incident.until);
-  const length = Math.max(until - opened, 6 * monitor.interval_seconds * 1000);
-  const after = Math.max(length * 0.5, HOUR);
+  const windowMillis = monitor.interval_seconds * 1000;
+  const length = until - opened;
+  const after = Math.max(length * 0.5, 12 * windowMillis);
   const end = incident.state === "open" ? Math.max(now, until) : Math.min(Math.max(now, until), until + after);
   const span = SPANS.find(([word]) => word === query.get("span"))?.[1];
-  return { from: span ? end - span : opened - Math.max(2 * length, 3 * HOUR), to: end };
+  return { from: span ? end - span : opened - Math.max(2 * length, 36 * windowMillis), to: end };
 }

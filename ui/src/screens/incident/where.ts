@@ -10,7 +10,7 @@ export interface Branch {
   slice: Slice;
   /** What this level adds: `country DE`; `All` for the root. */
   name: string;
-  /** `null`: this slice was as expected, or takes no part by itself. */
+  /** `null`: too little is known of this slice alone to say that it was off. */
   member: Member | null;
   /** Its part of the whole deviation; `null` where parts do not add up. */
   share: number | null;
@@ -31,7 +31,8 @@ export function treeOf(incident: Incident, additive: boolean): Branch {
   const whole = deviationOf(incident, at);
   const branch = (slice: Slice, name: string): Branch => {
     const member = at(slice);
-    const share = additive && member && whole ? (member.actual - member.expected) / whole : null;
+    const own = additive && member && whole ? (member.actual - member.expected) / whole : null;
+    const share = own ?? heldBy(incident, slice);
     const explains = incident.slices.some((one) => sameSlice(one, slice));
     return { slice, name, member, share, explains, children: [], hidden: 0 };
   };
@@ -50,6 +51,13 @@ export function treeOf(incident: Incident, additive: boolean): Branch {
     grow(node, members, order, branch);
   }
   return root;
+}
+
+/** What one value of one dimension holds of it, as the engine says. */
+function heldBy({ contributions }: Incident, slice: Slice): number | null {
+  const [[dimension, value] = ["", ""], another] = Object.entries(slice);
+  const part = another ? undefined : contributions[dimension]?.[value];
+  return part === undefined ? null : part / 100;
 }
 
 /** Adds what is within a slice, along one dimension: the one whose values differ most. */

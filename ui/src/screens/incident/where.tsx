@@ -36,7 +36,7 @@ function Node({ branch, incident }: { branch: Branch; incident: Incident }) {
         <a href={explorerHref(incident, branch.slice)} title="Open in the explorer">
           {name}
         </a>
-        <span class="figure">{member ? change(member.actual, member.expected) : <span class="soft">as expected</span>}</span>
+        <span class="figure">{member ? change(member.actual, member.expected) : <span class="soft">not off by itself</span>}</span>
         {share !== null && <span class="soft">{percent(share)} of it</span>}
         {explains && <span class="tag">explains it</span>}
         {member && <Badge severity={severityOf(member)} />}

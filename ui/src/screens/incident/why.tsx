@@ -49,11 +49,14 @@ export function WhySeverity({ incident, peak, monitor }: { incident: Incident; p
       </p>
       <p>{sentence(text)}</p>
       {comparisons.length > 0 && (
-        <ul class="points">
-          {comparisons.map((line) => (
-            <li>{sentence(line)}</li>
-          ))}
-        </ul>
+        <details>
+          <summary>What each comparison found</summary>
+          <ul class="points">
+            {comparisons.map((line) => (
+              <li>{sentence(line)}</li>
+            ))}
+          </ul>
+        </details>
       )}
       {held_back.length > 0 && <p class="soft">Held against it: {held_back.join("; ")}.</p>}
     </div>

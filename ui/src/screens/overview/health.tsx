@@ -41,6 +41,7 @@ function Sources({ status }: { status: Status }) {
         ))}
       </ul>
       {status.sources.length === 0 && <p class="soft">No source is configured.</p>}
+      <h2 class="second">Monitors</h2>
       <ul class="facts-list">
         {status.monitors.map((monitor) => (
           <li>
@@ -163,11 +164,13 @@ function Budget({ monitors }: { monitors: Monitor[] }) {
                   its rules may cost {number(rate.nominal_per_week * 4, 2)} false alarms in 28 days
                   {!rate.is_measured && " (extrapolated)"}
                 </span>
-                <meter
-                  value={rate.told_28_days}
-                  max={Math.max(1, rate.nominal_per_week * 4, rate.told_28_days)}
-                  aria-label={`Incidents told by ${name} against what its rules may cost`}
-                />
+                {rate.nominal_per_week > 0 && (
+                  <meter
+                    value={rate.told_28_days}
+                    max={Math.max(rate.nominal_per_week * 4, rate.told_28_days)}
+                    aria-label={`Incidents told by ${name} against what its rules may cost`}
+                  />
+                )}
               </>
             )}
           </li>
