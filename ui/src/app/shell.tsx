@@ -79,7 +79,7 @@ function Live() {
   useEffect(() => onLiveState(setState), []);
   const [word, title] = LIVE[state];
   return (
-    <span class={`live ${state}`} title={title}>
+    <span class={state === "live" ? "pulse on" : "pulse"} title={title}>
       {word}
     </span>
   );

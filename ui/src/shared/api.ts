@@ -93,7 +93,7 @@ async function reason(response: Response): Promise<string> {
   } catch {
     // No JSON: the status has to do.
   }
-  return `The server answered ${response.status} ${response.statusText}`.trim();
+  return `The server answered ${`${response.status} ${response.statusText}`.trim()}.`;
 }
 
 /** A server with a token wants it once per browser session. */

@@ -43,8 +43,8 @@ export function Stale({ since, error }: { since: number | undefined; error: ApiE
   if (since === undefined) return null;
   return (
     <p class="stale" role="status">
-      Not renewed since {clock(since)} (your time): {error?.message ?? "no answer"} What you see may be old; it is asked
-      for again by itself.
+      Not renewed since {clock(since)} (your time). {error?.message ?? "No answer."} What is shown may be old; it is asked for
+      again by itself.
     </p>
   );
 }
@@ -96,7 +96,7 @@ export function Menu({
   const set = (next: boolean) => (onOpen ? onOpen(next) : setOwn(next));
   useEffect(() => {
     if (!open) return;
-    place.current?.querySelector<HTMLElement>(".menu-list button, .menu-list input")?.focus();
+    place.current?.querySelector<HTMLElement>(".menu-list :is(button, input, textarea, a)")?.focus();
     const outside = (event: Event) => {
       if (event.target instanceof Node && !place.current?.contains(event.target)) set(false);
     };

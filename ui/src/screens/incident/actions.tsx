@@ -6,6 +6,7 @@ import { ApiError, post } from "../../shared/api.ts";
 import { by, myName, rememberName } from "../../shared/me.ts";
 import { CopyLink, Menu } from "../../shared/parts.tsx";
 import { setQuery } from "../../shared/router.ts";
+import { isCertain } from "../../shared/severity.tsx";
 import { HOUR } from "../../shared/time.ts";
 import type { IncidentDetail, Monitor } from "../../shared/types.ts";
 
@@ -63,9 +64,11 @@ export function Actions({ incident, monitor, panel, doing }: ActionsProps) {
       >
         {incident.acknowledged_by ? "Acknowledged" : "Acknowledge"}
       </button>
-      <button type="button" aria-expanded={panel === "feedback"} onClick={() => toggle("feedback")}>
-        Feedback
-      </button>
+      {!isCertain(incident) && (
+        <button type="button" aria-expanded={panel === "feedback"} onClick={() => toggle("feedback")}>
+          Feedback
+        </button>
+      )}
       {open && (
         <Menu label={incident.mute ? "Muted" : "Mute"} open={panel === "mute"} onOpen={(next) => openPanel(next ? "mute" : "")}>
           {() => <MuteChoices incident={incident} monitor={monitor} doing={doing} />}

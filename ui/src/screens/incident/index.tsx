@@ -15,7 +15,7 @@ import { clock, duration, near, rfc3339 } from "../../shared/time.ts";
 import type { IncidentDetail, Monitor } from "../../shared/types.ts";
 import { cost, costPerHour, LABELS } from "../../shared/words.ts";
 import { lastShown } from "../incidents/list.ts";
-import { headline, incidentHref } from "../incidents/row.tsx";
+import { headline, incidentHref, reasonOf } from "../incidents/row.tsx";
 import { Actions, openPanel, type Panel, useDoing } from "./actions.tsx";
 import { IncidentChart } from "./chart.tsx";
 import { Feedback } from "./feedback.tsx";
@@ -62,7 +62,7 @@ export default function IncidentScreen({ place, id = "" }: ScreenProps) {
       <Stale since={loaded.staleSince} error={loaded.error} />
       <Head incident={incident} monitor={monitor} panel={panel} doing={doing} />
       {doing.error && <Failure error={doing.error} />}
-      {panel === "feedback" && <Feedback incident={incident} zone={monitor?.zone} reload={loaded.reload} />}
+      {panel === "feedback" && !isCertain(incident) && <Feedback incident={incident} zone={monitor?.zone} reload={loaded.reload} />}
       {isCertain(incident) ? (
         <Certain incident={incident} />
       ) : (
@@ -182,6 +182,12 @@ function muteWords(mute: NonNullable<IncidentDetail["mute"]>, zone: string | und
 function Certain({ incident }: { incident: IncidentDetail }) {
   return (
     <p class="note">
+      {reasonOf(incident) && (
+        <>
+          <b>{reasonOf(incident)}</b>
+          <br />
+        </>
+      )}
       {incident.kind === "no_data"
         ? "The source cannot be read, so nothing is known of the shop since then. This is not a drop to zero."
         : "Most of what is sent cannot be used, so what is counted says little. The overview shows what was refused and why."}

@@ -2,7 +2,7 @@
 
 import { useGet } from "../../shared/load.ts";
 import { Time } from "../../shared/parts.tsx";
-import { Badge } from "../../shared/severity.tsx";
+import { Badge, isCertain } from "../../shared/severity.tsx";
 import { DAY, clock, day, dayClock, span } from "../../shared/time.ts";
 import type { Deliveries, Delivery, IncidentDetail, TimelineEntry } from "../../shared/types.ts";
 
@@ -49,7 +49,7 @@ export function Timeline({ incident, zone }: { incident: IncidentDetail; zone: s
               {step.by && <span class="soft"> by {step.by}</span>}
               {step.trouble && <b> {step.trouble}</b>}
             </span>
-            {step.severity ? <Badge severity={step.severity} /> : null}
+            {step.severity && !isCertain(incident) ? <Badge severity={step.severity} /> : null}
           </li>
         ))}
       </ol>

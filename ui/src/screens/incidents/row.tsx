@@ -37,6 +37,7 @@ export function Row({ incident, selected = false, gone = false }: RowProps) {
         <li title={`${span(incident.opened_at, incident.until, zone)}; began ${elsewhere(incident.opened_at)}`}>
           {incident.state === "open" ? `open, ${lasted} so far` : `lasted ${lasted}`}
         </li>
+        {reasonOf(incident) && <li class="clipped">{reasonOf(incident)}</li>}
         {price && <li>{price}</li>}
         {incident.kind === "minor" && <li title="Significant, but too small or too slow to page anyone">small or slow</li>}
         <Care incident={incident} />
@@ -47,8 +48,13 @@ export function Row({ incident, selected = false, gone = false }: RowProps) {
   );
 }
 
-/** The sentence, as a sentence begins. */
-export const headline = (incident: Pick<Incident, "summary">): string => sentence(incident.summary);
+/** The sentence, as a sentence begins. Of what is certain, why is said apart: it is what a machine said. */
+export const headline = (incident: Pick<Incident, "summary" | "kind">): string =>
+  sentence(isCertain(incident) ? (incident.summary.split(": ", 1)[0] ?? "") : incident.summary);
+
+/** Why nothing is known, in the words of the source. */
+export const reasonOf = (incident: Pick<Incident, "summary" | "kind">): string =>
+  isCertain(incident) ? sentence(incident.summary.slice(headline(incident).length + 2)) : "";
 
 /** What people did with it, in a word or two. */
 export function Care({ incident }: { incident: Incident }) {

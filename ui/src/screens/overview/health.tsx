@@ -1,6 +1,6 @@
 // Whether what is shown can be trusted: sources, what is refused, what still learns, what alerts may cost.
 
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 
 import { useGet } from "../../shared/load.ts";
 import { count, exact, number } from "../../shared/numbers.ts";
@@ -36,7 +36,7 @@ function Sources({ status }: { status: Status }) {
             <b>{source.name}</b> <span class="soft">{source.kind}</span>
             <span>{stateWords(source)}</span>
             {pace.get(source.name) !== undefined && <span class="soft">{number(pace.get(source.name), 3)} records/s</span>}
-            {source.error && <p>{source.error}</p>}
+            {source.error && <p class="soft">{source.error}</p>}
           </li>
         ))}
       </ul>
@@ -106,7 +106,8 @@ function Learning({ monitors }: { monitors: Monitor[] }) {
 }
 
 function LearningOf({ monitor }: { monitor: Monitor }) {
-  const answer = useGet<{ learning?: LearningSeries[] } | LearningSeries[]>(`monitors/${encodeURIComponent(monitor.name)}/learning`, {}, ["status"]);
+  const answer = useGet<{ learning?: LearningSeries[] } | LearningSeries[]>(`monitors/${encodeURIComponent(monitor.name)}/learning`);
+  useEffect(answer.reload, [monitor.closed_through]);
   const list = Array.isArray(answer.data) ? answer.data : (answer.data?.learning ?? []);
   const { learning } = monitor;
   const left = learning && Math.max(0, learning.needed - learning.seen) * monitor.interval_seconds * 1000;

@@ -63,6 +63,7 @@ export function Now({ open }: { open: ReturnType<typeof useOpen> }) {
 
 export function Lately() {
   const closed = useGet<Incidents>("incidents", { state: "closed", min_severity: WRONG_FROM, limit: LATELY }, ["incident"]);
+  if (closed.error && !closed.data) return null; // said above
   return (
       <section aria-labelledby="lately">
         <div class="section-head">
