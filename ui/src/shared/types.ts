@@ -254,11 +254,14 @@ export interface Histogram {
 export interface Delivery {
   id: string;
   incident: string;
-  rule: string;
+  summary: string;
+  rule: string | null;
   notifier: string;
   kind: string;
+  /** Event time, and when it was made by the wall clock. */
+  at: string;
   created_at: string;
-  state: string;
+  state: "waiting" | "sent" | "given_up";
   attempts: number;
   last_error: string | null;
 }

@@ -47,7 +47,7 @@ export function Timeline({ incident, zone }: { incident: IncidentDetail; zone: s
               {step.words}
               {step.text && <span class="said"> {step.text}</span>}
               {step.by && <span class="soft"> by {step.by}</span>}
-              {step.trouble && <b> {step.trouble}</b>}
+              {step.trouble && <b>: {step.trouble}</b>}
             </span>
             {step.severity && !isCertain(incident) ? <Badge severity={step.severity} /> : null}
           </li>
@@ -73,18 +73,18 @@ const readable = (text: string | null): string | null =>
 function tellings(deliveries: Delivery[]): Step[] {
   const groups = new Map<string, Delivery[]>();
   for (const one of deliveries) {
-    const key = `${one.created_at.slice(0, 16)} ${one.kind}`;
+    const key = `${one.at} ${one.kind}`;
     groups.set(key, [...(groups.get(key) ?? []), one]);
   }
   return [...groups.values()].map((group) => {
-    const failed = group.filter(({ state }) => /fail|given|gave/.test(state)).map(({ notifier }) => notifier);
-    const waiting = group.filter(({ state }) => /pend|queue|retry/.test(state)).map(({ notifier }) => notifier);
+    const failed = group.filter(({ state }) => state === "given_up").map(({ notifier }) => notifier);
+    const waiting = group.filter(({ state }) => state === "waiting").map(({ notifier }) => notifier);
     const trouble = [
-      failed.length ? `${failed.join(", ")} failed` : "",
-      waiting.length ? `${waiting.join(", ")} still waiting` : "",
+      failed.length ? `${failed.join(", ")} could not be reached` : "",
+      waiting.length ? `${waiting.join(", ")} not reached yet` : "",
     ].filter(Boolean);
     return {
-      at: group[0]?.created_at ?? "",
+      at: group[0]?.at ?? "",
       words: `told ${[...new Set(group.map(({ notifier }) => notifier))].join(", ")} (${group[0]?.kind})`,
       trouble: trouble.join("; ") || null,
     };

@@ -54,6 +54,21 @@ export function Bar({ filters, monitors, histogram, values, search }: BarProps) 
           setQuery({ severity: severity === SEVERITY_FROM ? undefined : severity }, { replace: dragging })
         }
       />
+      <label class="find">
+        <span class="hidden">Find in the sentences</span>
+        <input
+          ref={search}
+          type="search"
+          placeholder="Find in the sentences"
+          value={filters.find}
+          onInput={(event) => setQuery({ find: event.currentTarget.value }, { replace: true })}
+        />
+      </label>
+      {(chosen > 0 || filters.find) && (
+        <a class="clear" href={filters.severity === SEVERITY_FROM ? "/incidents" : `/incidents?severity=${filters.severity}`}>
+          Clear filters
+        </a>
+      )}
       <details class="choices" open={wide}>
         <summary>Filters{chosen > 0 && ` (${chosen})`}</summary>
         <div>
@@ -82,21 +97,6 @@ export function Bar({ filters, monitors, histogram, values, search }: BarProps) 
           <Choice label="Care" name="care" value={filters.care} options={CARES} />
         </div>
       </details>
-      <label class="find">
-        <span class="hidden">Find in the sentences</span>
-        <input
-          ref={search}
-          type="search"
-          placeholder="Find in the sentences"
-          value={filters.find}
-          onInput={(event) => setQuery({ find: event.currentTarget.value }, { replace: true })}
-        />
-      </label>
-      {(chosen > 0 || filters.find) && (
-        <a class="clear" href={filters.severity === SEVERITY_FROM ? "/incidents" : `/incidents?severity=${filters.severity}`}>
-          Clear filters
-        </a>
-      )}
     </form>
   );
 }
