@@ -13,8 +13,10 @@ import type { GhostPoint, Range, SeriesData } from "./types.ts";
 
 /** Windows in view up to which all of them are fetched. */
 const EVERY_WINDOW_MAX = 1_500;
-/** Points that the server makes of more. */
-const POINTS = 4_000;
+/** Points that the server makes of more, for each pixel of the page; half of them lie outside of the view. */
+const POINTS_PER_PIXEL = 1.5;
+const POINTS_MIN = 600;
+const POINTS_MAX = 10_000;
 const WEEK = 7 * DAY;
 
 export interface Wanted {
@@ -74,7 +76,7 @@ function request(wanted: Wanted | null, span: Range | null): [string | null, Rec
   if (!wanted || !span) return [null, {}];
   const { monitor, measure, slice, windowMillis, view } = wanted;
   const windows = (view.to - view.from) / windowMillis;
-  const size: Record<string, number> = windows <= EVERY_WINDOW_MAX ? { limit: 10_000 } : { points: POINTS };
+  const size: Record<string, number> = windows <= EVERY_WINDOW_MAX ? { limit: 10_000 } : { points: Math.min(POINTS_MAX, Math.max(POINTS_MIN, Math.round(innerWidth * POINTS_PER_PIXEL))) };
   const times = { from: rfc3339(span.from), to: rfc3339(span.to) };
   return [`monitors/${encodeURIComponent(monitor)}/observations`, { measure, ...sliceQuery(slice), ...times, ...size }];
 }

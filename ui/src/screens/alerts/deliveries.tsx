@@ -64,7 +64,7 @@ export function DeliveryList({ query, notifiers, zone }: { query: URLSearchParam
         {all.map((one) => (
           <li key={one.id}>
             <Time at={one.created_at} zone={zone} />
-            <span><b>{WORDS[one.state]}</b>: {one.kind}, to {one.notifier}</span>
+            <span>{one.state === "sent" ? WORDS.sent : <b>{WORDS[one.state]}</b>}: {one.kind}, to {one.notifier}</span>
             <span>
               <a href={`/incidents/${encodeURIComponent(one.incident)}`}>{sentence(one.summary)}</a>
               {one.rule && <span class="soft"> by rule {one.rule}</span>}

@@ -52,6 +52,9 @@ function headline(rules: Rule[], notifiers: Notifier[]): string {
   const failed = notifiers.reduce((sum, { failed_24h }) => sum + failed_24h, 0);
   const pending = notifiers.reduce((sum, one) => sum + one.pending, 0);
   if (rules.length === 0) return "Nobody is told: there are no alert rules";
-  const state = failed > 0 ? `${count(failed, "message")} failed in the last 24 hours` : "every message of the last 24 hours arrived";
-  return `${count(rules.length, "rule")}, ${count(notifiers.length, "notifier")}: ${state}${pending ? `; ${pending} waiting` : ""}`;
+  const state = [
+    failed > 0 && `${count(failed, "message")} given up in the last 24 hours`,
+    pending > 0 && `${count(pending, "message")} waiting`,
+  ].filter(Boolean);
+  return `${count(rules.length, "rule")}, ${count(notifiers.length, "notifier")}: ${state.join(", ") || "every message of the last 24 hours arrived"}`;
 }

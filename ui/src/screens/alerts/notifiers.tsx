@@ -27,7 +27,7 @@ function Row({ notifier, onTested }: { notifier: Notifier; onTested: () => void 
     setSaid(null);
     try {
       const { ok, error, took_millis } = await post<TestOutcome>(`notifiers/${encodeURIComponent(notifier.name)}/test`);
-      setSaid({ text: ok ? `The test arrived after ${duration(took_millis)}.` : `The test did not arrive: ${error}`, failed: !ok });
+      setSaid({ text: ok ? `The test arrived${took_millis >= 1000 ? ` after ${duration(took_millis)}` : ""}.` : `The test did not arrive: ${error}`, failed: !ok });
     } catch (failure) {
       setSaid({ text: `The test did not arrive: ${failure instanceof ApiError ? failure.message : String(failure)}`, failed: true });
     } finally {
@@ -42,8 +42,8 @@ function Row({ notifier, onTested }: { notifier: Notifier; onTested: () => void 
         <div>
           <h3>{name} <span class="soft">{kind}</span></h3>
           <p>
-            {failed_24h > 0 ? <b>{count(failed_24h, "message")} failed in the last 24 hours</b> : "No failure in the last 24 hours"}
-            {pending > 0 && `; ${pending} waiting`}
+            {failed_24h > 0 ? <b>{count(failed_24h, "message")} given up in the last 24 hours</b> : "None given up in the last 24 hours"}
+            {pending > 0 && <>; <b>{pending} waiting</b></>}
             {last_success ? <>; last arrived <Time at={last_success} /></> : "; nothing has arrived yet"}
           </p>
           {last_error && <p class="soft">Last error: {last_error}</p>}
