@@ -7,7 +7,7 @@ import { looksFine } from "./looks.ts";
 test("a promotion is added, taken out and put back", async ({ page }) => {
   await page.goto("/calendar?monitor=shop");
   await page.getByRole("button", { name: "Add a special time" }).click();
-  await page.getByLabel(/^Name/).fill("spring newsletter");
+  await page.getByLabel(/^Name;/).fill("spring newsletter");
   await page.getByLabel("Only country").fill("DE, FR");
   await page.getByRole("button", { name: "Add", exact: true }).click();
   await expect(page.getByText("spring newsletter is in the calendar")).toBeVisible();

@@ -50,7 +50,7 @@ export function url(path: string, params: Params = {}): string {
   return `/api/v1/${path}${query ? `?${query}` : ""}`;
 }
 
-/** A response with a good status; asks for the token when the server wants one. A string body is sent as it is. */
+/** A response with a good status; asks for the token when the server wants one. A string or a file is sent as it is. */
 export async function request(method: string, address: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
   const token = sessionStorage.getItem(TOKEN);
   let response = await send(method, address, body, token, signal);
@@ -75,8 +75,10 @@ async function call<T>(method: string, path: string, params: Params, body?: unkn
 async function send(method: string, address: string, body: unknown, token: string | null, signal?: AbortSignal) {
   const headers: Record<string, string> = {};
   if (token) headers["Authorization"] = `Bearer ${token}`;
-  if (body !== undefined) headers["Content-Type"] = typeof body === "string" ? "text/plain" : "application/json";
-  const text = body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body);
+  const isAsItIs = typeof body === "string" || body instanceof Blob;
+  if (body instanceof Blob) headers["Content-Type"] = body.type;
+  else if (body !== undefined) headers["Content-Type"] = isAsItIs ? "text/plain" : "application/json";
+  const text = body === undefined ? null : isAsItIs ? body : JSON.stringify(body);
   try {
     return await fetch(address, { method, headers, body: text, cache: "no-store", signal: signal ?? null });
   } catch (error) {

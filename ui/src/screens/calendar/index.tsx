@@ -46,6 +46,8 @@ function OfMonitor({ monitor, status, kind }: { monitor: Monitor; status: Status
   const running = all.filter(({ from, to }) => at(from) <= now && at(to) > now);
   const coming = all.filter(({ from }) => at(from) > now);
   const past = all.filter(({ to }) => at(to) <= now).toReversed();
+  const together = new Map<number, number>();
+  for (const { number } of times.data?.times ?? []) if (number) together.set(number, (together.get(number) ?? 0) + 1);
   const shared = { monitor, now, onChanged: times.reload };
   return (
     <div class="calendar">
@@ -82,9 +84,9 @@ function OfMonitor({ monitor, status, kind }: { monitor: Monitor; status: Status
           (<code>calendar = {"{ holidays = [\"DE\"], retail = true }"}</code>); promotions, deploys and outages are entered here.
         </Empty>
       )}
-      <Section title="Now" times={running} {...shared} />
-      <Section title="Coming" times={coming} {...shared} />
-      <Section title="Past year" times={past} {...shared} />
+      <Section title="Now" times={running} together={together} {...shared} />
+      <Section title="Coming" times={coming} together={together} {...shared} />
+      <Section title="Past year" times={past} together={together} {...shared} />
     </div>
   );
 }
@@ -92,12 +94,13 @@ function OfMonitor({ monitor, status, kind }: { monitor: Monitor; status: Status
 interface SectionProps {
   title: string;
   times: SpecialTime[];
+  together: Map<number, number>;
   monitor: Monitor;
   now: number;
   onChanged: () => void;
 }
 
-function Section({ title, times, ...shared }: SectionProps) {
+function Section({ title, times, together, ...shared }: SectionProps) {
   const [all, setAll] = useState(false);
   if (times.length === 0) return null;
   const shown = all ? times : times.slice(0, SHOWN);
@@ -105,7 +108,9 @@ function Section({ title, times, ...shared }: SectionProps) {
     <section aria-label={title}>
       <h2>{title}</h2>
       <ul class="rows">
-        {shown.map((one) => <TimeRow key={`${one.name}${one.from}${one.number ?? ""}`} time={one} {...shared} />)}
+        {shown.map((one) => (
+          <TimeRow key={`${one.name}${one.from}${one.number ?? ""}`} time={one} together={(one.number && together.get(one.number)) || 1} {...shared} />
+        ))}
       </ul>
       {shown.length < times.length && (
         <p class="actions"><button type="button" onClick={() => setAll(true)}>Show {count(times.length - shown.length, "more", "more")}</button></p>

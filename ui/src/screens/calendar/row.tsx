@@ -16,10 +16,12 @@ interface Props {
   time: SpecialTime;
   monitor: Monitor;
   now: number;
+  /** How many times were entered together with it: they can only be taken out together. */
+  together: number;
   onChanged: () => void;
 }
 
-export function TimeRow({ time, monitor, now, onChanged }: Props) {
+export function TimeRow({ time, monitor, now, together, onChanged }: Props) {
   const [isGone, setGone] = useState(false);
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState<ApiError | null>(null);
@@ -38,7 +40,9 @@ export function TimeRow({ time, monitor, now, onChanged }: Props) {
     }
   };
   const takeOut = async (): Promise<void> => {
-    if (await run(() => remove(`${path}/${time.number}`))) setGone(true);
+    if (!(await run(() => remove(`${path}/${time.number}`)))) return;
+    if (together > 1) onChanged();
+    else setGone(true);
   };
   const putBack = async (): Promise<void> => {
     const { name, kind, from, to, scope, uplift } = time;
@@ -69,7 +73,9 @@ export function TimeRow({ time, monitor, now, onChanged }: Props) {
       {time.number != null && (
         isGone
           ? <button type="button" disabled={isBusy} onClick={() => void putBack()} aria-label={`Put ${time.name} back`}>Undo</button>
-          : <button type="button" disabled={isBusy} onClick={() => void takeOut()} aria-label={`Take ${time.name} out`}>Take out</button>
+          : <button type="button" disabled={isBusy} onClick={() => void takeOut()} aria-label={`Take ${time.name} out`}>
+              {together > 1 ? `Take out all ${together} of its import` : "Take out"}
+            </button>
       )}
     </li>
   );
