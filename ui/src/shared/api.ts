@@ -31,12 +31,13 @@ export function get<T>(path: string, params: Params = {}, signal?: AbortSignal):
   return call<T>("GET", path, params, undefined, signal);
 }
 
-export function post<T>(path: string, body: unknown = {}, signal?: AbortSignal): Promise<T> {
-  return call<T>("POST", path, {}, body, signal);
+/** Work that the server needs longer for says with how much patience it is waited for. */
+export function post<T>(path: string, body: unknown = {}, signal?: AbortSignal, patienceMillis?: number): Promise<T> {
+  return call<T>("POST", path, {}, body, signal, patienceMillis);
 }
 
-export function put<T>(path: string, body: unknown): Promise<T> {
-  return call<T>("PUT", path, {}, body);
+export function put<T>(path: string, body: unknown, patienceMillis?: number): Promise<T> {
+  return call<T>("PUT", path, {}, body, undefined, patienceMillis);
 }
 
 export function remove<T>(path: string): Promise<T> {
@@ -61,8 +62,15 @@ export async function request(method: string, address: string, body?: unknown, s
   return response;
 }
 
-async function call<T>(method: string, path: string, params: Params, body?: unknown, signal?: AbortSignal): Promise<T> {
-  const patience = AbortSignal.timeout(PATIENCE_MILLIS);
+async function call<T>(
+  method: string,
+  path: string,
+  params: Params,
+  body?: unknown,
+  signal?: AbortSignal,
+  patienceMillis = PATIENCE_MILLIS,
+): Promise<T> {
+  const patience = AbortSignal.timeout(patienceMillis);
   const response = await request(method, url(path, params), body, signal ? AbortSignal.any([signal, patience]) : patience);
   if (response.status === 204) return undefined as T;
   try {
@@ -84,7 +92,7 @@ async function send(method: string, address: string, body: unknown, token: strin
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     const slow = error instanceof DOMException && error.name === "TimeoutError";
-    throw new ApiError(slow ? `No answer within ${PATIENCE_MILLIS / 1000} s.` : "No connection to the server.", 0);
+    throw new ApiError(slow ? "The server did not answer in time." : "No connection to the server.", 0);
   }
 }
 

@@ -9,6 +9,8 @@ import { ProblemList } from "./effect.tsx";
 import { Toml } from "./toml.tsx";
 import type { Problem, Proposal } from "./wire.ts";
 
+/** The new monitor is taken in before the answer comes. */
+const PATIENCE_MILLIS = 60_000;
 const EXAMPLE = `{"event_time":"2026-03-03T14:05:11Z","type":"purchase","country":"DE","device":"ios","total":59.9}
 {"event_time":"2026-03-03T14:05:12Z","type":"page_view","country":"US","device":"web"}`;
 
@@ -41,9 +43,9 @@ export function NewMonitor() {
     });
   const create = (): Promise<void> =>
     run(async () => {
-      const answer = await post<{ valid?: boolean; problems?: Problem[] }>("monitors", { name, toml });
-      if (answer.problems?.length) setProblems(answer.problems);
-      else go(`/monitors/${encodeURIComponent(name)}`);
+      const answer = await post<{ valid: boolean; problems: Problem[] }>("monitors", { name, toml }, undefined, PATIENCE_MILLIS);
+      setProblems(answer.problems);
+      if (answer.valid) go(`/monitors/${encodeURIComponent(name)}`);
     });
 
   return (
@@ -85,13 +87,13 @@ function Found({ found }: { found: Proposal }) {
       <h2>What was found</h2>
       <dl class="found">
         <div><dt>Format</dt><dd>{found.format}</dd></div>
-        <div><dt>Time</dt><dd>{found.timestamp ?? "no field looks like a time"}</dd></div>
-        {found.interval && <div><dt>Windows of</dt><dd>{found.interval}</dd></div>}
+        <div><dt>Time</dt><dd>{found.timestamp}</dd></div>
+        <div><dt>Windows of</dt><dd>{found.interval}</dd></div>
         <div>
           <dt>Dimensions</dt>
           <dd>{found.dimensions.map(({ name, values }) => `${name} (${values.slice(0, 5).join(", ")}${values.length > 5 ? ", …" : ""})`).join("; ") || "none"}</dd>
         </div>
-        <div><dt>Measures</dt><dd>{found.measures.map(({ name }) => name).join(", ") || "none"}</dd></div>
+        <div><dt>Measures</dt><dd>{found.measures.map(({ name, settings }) => <div key={name}>{name} <code class="soft">{settings}</code></div>)}</dd></div>
       </dl>
       {found.notes.length > 0 && <ul class="reasons">{found.notes.map((note) => <li key={note}>{note}</li>)}</ul>}
     </section>

@@ -7,6 +7,8 @@ import type { Change, Config, Preview } from "./wire.ts";
 
 /** A preview is asked for when typing rests. */
 const REST_MILLIS = 400;
+/** The server takes up to 20 s for each of two previews that it runs one after the other. */
+const PATIENCE_MILLIS = 60_000;
 
 export interface Editor {
   /** The text as it would be. */
@@ -43,7 +45,7 @@ export function useEditor(name: string, config: Config): Editor {
     const timer = setTimeout(async () => {
       setAsking(true);
       try {
-        const found = await post<Preview>(`${path}/preview`, body, control.signal);
+        const found = await post<Preview>(`${path}/preview`, body, control.signal, PATIENCE_MILLIS);
         if (control.signal.aborted) return;
         setPreview(found);
         setError(null);
@@ -79,7 +81,7 @@ export function useEditor(name: string, config: Config): Editor {
       setBusy(true);
       setError(null);
       try {
-        await put(path, { ...body, revision: config.revision });
+        await put(path, { ...body, revision: config.revision }, PATIENCE_MILLIS);
         return true;
       } catch (failure) {
         const { message, status } = failure as ApiError;

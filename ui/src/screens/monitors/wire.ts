@@ -54,10 +54,10 @@ export type Change = Record<string, string | number | null>;
 export interface Proposal {
   toml: string;
   format: string;
-  timestamp: string | null;
-  interval: string | null;
+  timestamp: string;
+  interval: string;
   dimensions: { name: string; field: string; values: string[] }[];
-  measures: { name: string; [key: string]: unknown }[];
+  measures: { name: string; settings: string }[];
   notes: string[];
 }
 
