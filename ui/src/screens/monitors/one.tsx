@@ -17,6 +17,7 @@ import type { Config } from "./wire.ts";
 
 export function OneMonitor({ monitor, now, place }: { monitor: Monitor; now: string; place: Place }) {
   const config = useGet<Config>(`monitors/${encodeURIComponent(monitor.name)}/config`);
+  const [saved, setSaved] = useState("");
   return (
     <div class="monitors">
       <header class="headed">
@@ -37,7 +38,9 @@ export function OneMonitor({ monitor, now, place }: { monitor: Monitor; now: str
       {config.error && !config.data && <Failure error={config.error} retry={config.reload} />}
       {config.loading && <Waiting height={300} />}
       {config.data && (
-        <Editor key={config.data.revision} monitor={monitor} config={config.data} asText={place.query.get("view") === "toml"} onSaved={config.reload} />
+        <Editor key={config.data.revision} monitor={monitor} config={config.data} asText={place.query.get("view") === "toml"}
+          isSaved={saved === config.data.revision}
+          onSaved={(now) => { setSaved(now.revision); config.set(now); }} />
       )}
     </div>
   );
@@ -47,16 +50,15 @@ interface EditorProps {
   monitor: Monitor;
   config: Config;
   asText: boolean;
-  onSaved: () => void;
+  isSaved: boolean;
+  onSaved: (config: Config) => void;
 }
 
-function Editor({ monitor, config, asText, onSaved }: EditorProps) {
+function Editor({ monitor, config, asText, isSaved, onSaved }: EditorProps) {
   const editor = useEditor(monitor.name, config);
-  const [saved, setSaved] = useState(false);
   const save = async (): Promise<void> => {
-    if (!(await editor.save())) return;
-    setSaved(true);
-    onSaved();
+    const now = await editor.save();
+    if (now) onSaved(now);
   };
   const { preview } = editor;
   const canSave = config.editable && editor.isChanged && !editor.isBusy && preview?.valid !== false;
@@ -84,7 +86,7 @@ function Editor({ monitor, config, asText, onSaved }: EditorProps) {
           <div class="actions">
             <button type="button" class="primary" disabled={!canSave} onClick={() => void save()}>Save</button>
             <button type="button" disabled={!editor.isChanged} onClick={editor.reset}>Discard changes</button>
-            {saved && !editor.isChanged && <span role="status">Saved and in force.</span>}
+            {isSaved && !editor.isChanged && <span role="status">Saved and in force.</span>}
           </div>
         </div>
         <EffectLists editor={editor} zone={monitor.zone} />

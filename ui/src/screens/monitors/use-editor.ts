@@ -24,7 +24,8 @@ export interface Editor {
   set: (key: string, value: string | number | null, before: string | number | null) => void;
   write: (toml: string) => void;
   reset: () => void;
-  save: () => Promise<boolean>;
+  /** The settings as they are now; `null` when they were not taken. */
+  save: () => Promise<Config | null>;
 }
 
 export function useEditor(name: string, config: Config): Editor {
@@ -81,13 +82,12 @@ export function useEditor(name: string, config: Config): Editor {
       setBusy(true);
       setError(null);
       try {
-        await put(path, { ...body, revision: config.revision }, PATIENCE_MILLIS);
-        return true;
+        return await put<Config>(path, { ...body, revision: config.revision }, PATIENCE_MILLIS);
       } catch (failure) {
         const { message, status } = failure as ApiError;
         const stale = "The file was changed meanwhile. Reload this page to see it, then make your change again.";
         setError(new ApiError(status === 409 ? stale : message, status));
-        return false;
+        return null;
       } finally {
         setBusy(false);
       }
