@@ -38,7 +38,7 @@ export default function Alerts({ place }: ScreenProps) {
       </section>
       <section aria-labelledby="notifiers">
         <h2 id="notifiers">Notifiers</h2>
-        <NotifierList notifiers={notifiers.data.notifiers} onTested={notifiers.reload} />
+        <NotifierList notifiers={notifiers.data.notifiers} zone={zone} onTested={notifiers.reload} />
       </section>
       <section aria-labelledby="deliveries">
         <h2 id="deliveries">Messages</h2>

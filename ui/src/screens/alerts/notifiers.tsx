@@ -8,18 +8,23 @@ import { Empty, Time } from "../../shared/parts.tsx";
 import { duration } from "../../shared/time.ts";
 import type { Notifier, TestOutcome } from "./wire.ts";
 
-export function NotifierList({ notifiers, onTested }: { notifiers: Notifier[]; onTested: () => void }) {
+interface Common {
+  zone: string | undefined;
+  onTested: () => void;
+}
+
+export function NotifierList({ notifiers, ...common }: Common & { notifiers: Notifier[] }) {
   if (notifiers.length === 0) {
     return <Empty>No notifier is configured. One is written as <code>[notifiers.NAME]</code>: a webhook, an e-mail address, an SNS topic.</Empty>;
   }
   return (
     <ul class="rows">
-      {notifiers.map((notifier) => <Row key={notifier.name} notifier={notifier} onTested={onTested} />)}
+      {notifiers.map((notifier) => <Row key={notifier.name} notifier={notifier} {...common} />)}
     </ul>
   );
 }
 
-function Row({ notifier, onTested }: { notifier: Notifier; onTested: () => void }) {
+function Row({ notifier, zone, onTested }: Common & { notifier: Notifier }) {
   const [said, setSaid] = useState<{ text: string; failed: boolean } | null>(null);
   const [isBusy, setBusy] = useState(false);
   const test = async (): Promise<void> => {
@@ -44,7 +49,7 @@ function Row({ notifier, onTested }: { notifier: Notifier; onTested: () => void 
           <p>
             {failed_24h > 0 ? <b>{count(failed_24h, "message")} given up in the last 24 hours</b> : "None given up in the last 24 hours"}
             {pending > 0 && <>; <b>{pending} waiting</b></>}
-            {last_success ? <>; last arrived <Time at={last_success} /></> : "; nothing has arrived yet"}
+            {last_success ? <>; last arrived <Time at={last_success} zone={zone} /></> : "; nothing has arrived yet"}
           </p>
           {last_error && <p class="soft">Last error: {last_error}</p>}
         </div>
