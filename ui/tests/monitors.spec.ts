@@ -38,6 +38,12 @@ test("what is wrong in the text is said with its line, and cannot be saved", asy
   await expect(page.getByRole("alert")).toHaveCount(0);
 });
 
+test("files that were changed by hand are read again", async ({ page }) => {
+  await page.goto("/monitors");
+  await page.getByRole("button", { name: "Read the files again" }).click();
+  await expect(page.getByText("Read, and in force.")).toBeVisible({ timeout: 30_000 });
+});
+
 test("sample records become a proposed configuration", async ({ page }) => {
   await page.goto("/monitors");
   await page.getByRole("link", { name: "New monitor from sample records" }).click();

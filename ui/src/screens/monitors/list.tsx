@@ -5,6 +5,7 @@ import { Empty, Time } from "../../shared/parts.tsx";
 import { duration, near } from "../../shared/time.ts";
 import type { Monitor, Status } from "../../shared/types.ts";
 import { Learning, learningWords } from "./learning.tsx";
+import { Reload } from "./reload.tsx";
 
 export function MonitorList({ status }: { status: Status }) {
   const { monitors } = status;
@@ -12,7 +13,10 @@ export function MonitorList({ status }: { status: Status }) {
     <div class="monitors">
       <header class="headed">
         <h1>{monitors.length ? `${count(monitors.length, "monitor")}, ${learned(monitors)}` : "No monitors yet"}</h1>
-        <a class="button" href="/monitors?new=1">New monitor from sample records</a>
+        <div class="actions">
+          <a class="button" href="/monitors?new=1">New monitor from sample records</a>
+          <Reload />
+        </div>
       </header>
       {monitors.length === 0 && (
         <Empty>A monitor says what is counted, in which windows and slices, and who is told. Paste a few of your records and
