@@ -47,7 +47,6 @@ function tell(topic: Topic): void {
     topic,
     window.setTimeout(() => {
       due.delete(topic);
-      if (document.hidden) return; // told again when the page is looked at
       for (const listener of [...listeners]) if (listener.topics.includes(topic)) listener.call(topic);
     }, 500),
   );
@@ -60,22 +59,34 @@ function tellAll(): void {
 
 const pause = (length: number) => new Promise((done) => setTimeout(done, length));
 
+/** Resolves when somebody looks at the page. */
+function looked(): Promise<void> {
+  return new Promise((done) => {
+    const look = () => {
+      if (document.hidden) return;
+      document.removeEventListener("visibilitychange", look);
+      done();
+    };
+    document.addEventListener("visibilitychange", look);
+    look();
+  });
+}
+
 async function run(): Promise<never> {
-  document.addEventListener("visibilitychange", () => document.hidden || tellAll());
-  let first = true;
   for (;;) {
+    // A browser has few connections to one server, so a page in the background gives its own back.
+    await looked();
     try {
       await stream(() => {
         become("live");
-        if (!first) tellAll();
-        first = false;
+        tellAll(); // what happened before was not heard
       });
     } catch {
       // Tried again below.
     }
-    first = false;
+    if (document.hidden) continue;
     become("polling");
-    for (let turn = 0; turn < 4; turn += 1) {
+    for (let turn = 0; turn < 4 && !document.hidden; turn += 1) {
       await pause(POLL_MILLIS);
       tellAll();
     }
@@ -84,6 +95,16 @@ async function run(): Promise<never> {
 
 async function stream(opened: () => void): Promise<void> {
   const control = new AbortController();
+  const hide = () => document.hidden && control.abort();
+  document.addEventListener("visibilitychange", hide);
+  try {
+    await read(control, opened);
+  } finally {
+    document.removeEventListener("visibilitychange", hide);
+  }
+}
+
+async function read(control: AbortController, opened: () => void): Promise<void> {
   const response = await request("GET", url("stream"), undefined, control.signal);
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   if (!reader) return;
