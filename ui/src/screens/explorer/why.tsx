@@ -29,7 +29,7 @@ export function Why({ chosen, at, onClose, onMissed }: Props) {
   const { data } = why;
   const here = (told.data?.incidents ?? []).filter(({ until }) => Date.parse(until) > at).slice(0, 5);
   return (
-    <section class="why" aria-live="polite" aria-labelledby="why-title">
+    <section class="asked" aria-live="polite" aria-labelledby="why-title">
       <header class="actions">
         <h2 id="why-title">
           {data.learning ? "Still learning" : data.flagged ? "Why flagged" : "Why not flagged"}: {span(data.from, data.to, monitor.zone)}

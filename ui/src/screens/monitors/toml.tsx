@@ -1,5 +1,7 @@
 // The settings as text, with line numbers; lines with a problem are marked.
 
+import "./toml.css";
+
 import { useRef } from "preact/hooks";
 
 import type { Problem } from "./wire.ts";
