@@ -77,7 +77,7 @@ function Editor({ monitor, config, asText, isSaved, onSaved }: EditorProps) {
           <Form monitor={monitor} toml={config.toml} text={editor.toml} change={editor.change} disabled={!config.editable} onChange={editor.set} />
         )}
       </section>
-      <section class="effect" aria-label="What this would have done" aria-live="polite">
+      <section class="tried" aria-label="What this would have done" aria-live="polite">
         <div class="sum">
           <h2>What this would have done</h2>
           <ProblemList problems={preview?.problems ?? []} />
