@@ -56,7 +56,7 @@ function Pick({ label, value, values, all = false, onPick }: PickProps) {
   const many = known.length > PICKED_MAX;
   const list = `values-${label}`;
   return (
-    <label class="crumb">
+    <label class="pick">
       <span>{label}</span>
       {many ? (
         <>
