@@ -57,7 +57,7 @@ export function Actions({ incident, monitor, panel, doing }: ActionsProps) {
     <div class="deeds" role="group" aria-label="Actions">
       <button
         type="button"
-        class={incident.acknowledged_by ? "" : "primary"}
+        class={open && !incident.acknowledged_by ? "primary" : ""}
         disabled={doing.busy}
         title={incident.acknowledged_by ? `Acknowledged by ${incident.acknowledged_by}; press to take over` : "Says that you take care of it (a)"}
         onClick={() => void doing.act("acknowledge")}
