@@ -17,6 +17,8 @@ export interface Stage {
 const MINUTES = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((minutes) => minutes * 60_000);
 const DAYS = [1, 2, 7, 14, 28, 91, 182, 365].map((days) => days * DAY);
 const EXPECTED = 3;
+const ACTUAL = 5;
+const LINE = 1.75;
 /** Half the width of a day's name, in pixels. */
 const DATE_ROOM = 20;
 
@@ -70,7 +72,7 @@ export function optionsOf(stage: Stage, width: number, height: number): uPlot.Op
       line(nothing),
       line((scene) => scene.palette.expected, { dash: [4, 4] }),
       line((scene) => scene.palette.ghost, { width: 1.5, dash: [1, 3], spanGaps: true }),
-      line((scene) => scene.palette.ink, { width: 1.75, points: { show: isSparse, size: 4, width: 0, fill: colour((scene) => scene.palette.ink) } }),
+      line((scene) => scene.palette.ink, { width: LINE, points: { show: isSparse, size: 4, width: 0, fill: colour((scene) => scene.palette.ink) } }),
     ],
     bands: [
       { series: [2, 1], fill: colour((scene) => scene.palette.ribbon) },
@@ -81,6 +83,12 @@ export function optionsOf(stage: Stage, width: number, height: number): uPlot.Op
       draw: [(plot) => drawChoice(plot, stage.scene)],
     },
   };
+}
+
+/** The actual line is thinner where it stands for more windows than it has points. */
+export function thin(plot: uPlot, isSampled: boolean): void {
+  const line = plot.series[ACTUAL];
+  if (line) line.width = isSampled ? 1 : LINE;
 }
 
 /** Dots where points are far apart, so that a lone value between gaps is seen. */

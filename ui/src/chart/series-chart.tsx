@@ -10,7 +10,7 @@ import { Flags } from "./flags.tsx";
 import { listen } from "./gestures.ts";
 import { columnsOf, indexAt, lowerBound, wholeWindows, within, zoomed } from "./model.ts";
 import { readPalette } from "./palette.ts";
-import { optionsOf, repaint, type Stage } from "./plot.ts";
+import { optionsOf, repaint, type Stage, thin } from "./plot.ts";
 import { Readout } from "./readout.tsx";
 import { Table } from "./table.tsx";
 import type { Point, Range, SeriesChartProps, SeriesData } from "./types.ts";
@@ -100,6 +100,7 @@ export function SeriesChart(props: SeriesChartProps) {
   useEffect(() => {
     stage.scene.data = data;
     stage.ghost = ghost;
+    if (plot.current) thin(plot.current, data.windowsPerPoint > 1);
     plot.current?.setData(columnsOf(data, ghost) as uPlot.AlignedData, false);
     if (plot.current) repaint(plot.current, stage.scene.view);
     if (plot.current) setSize({ left: plot.current.bbox.left / devicePixelRatio, width: plot.current.bbox.width / devicePixelRatio });

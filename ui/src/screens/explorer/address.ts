@@ -26,7 +26,7 @@ export const SPANS: [string, string, number][] = [
   ["1d", "1 d", DAY],
   ["1w", "1 w", 7 * DAY],
   ["4w", "4 w", 28 * DAY],
-  ["1y", "1 y", 366 * DAY],
+  ["all", "All", Infinity],
 ];
 
 export function read(query: URLSearchParams, monitors: Monitor[]): Chosen | null {

@@ -10,12 +10,13 @@ import type { Range, SeriesData } from "../../chart/types.ts";
 import { useSeries } from "../../chart/use-series.ts";
 import { against, count, withUnit } from "../../shared/numbers.ts";
 import { useKeys } from "../../shared/keys.ts";
+import { useGet } from "../../shared/load.ts";
 import { CopyLink, Empty, Failure, Stale, Waiting } from "../../shared/parts.tsx";
 import { setQuery } from "../../shared/router.ts";
 import { useStatus } from "../../shared/status.tsx";
-import { clock, DAY, duration, rfc3339 } from "../../shared/time.ts";
-import type { Monitor } from "../../shared/types.ts";
-import { place as placeWords, sentence } from "../../shared/words.ts";
+import { clock, DAY, day, duration, rfc3339 } from "../../shared/time.ts";
+import type { Monitor, Observations } from "../../shared/types.ts";
+import { place as placeWords, sentence, sliceQuery } from "../../shared/words.ts";
 import type { ScreenProps } from "../../app/routes.ts";
 import { type Chosen, ends, read, SPANS } from "./address.ts";
 import { Marked } from "./missed.tsx";
@@ -39,7 +40,8 @@ function Explored({ chosen, monitors }: { chosen: Chosen; monitors: Monitor[] })
   const newest = Date.parse(monitor.closed_through ?? "") || Date.now();
   // New windows are announced and do not move what is being read.
   const [end, setEnd] = useState(newest);
-  const view = viewOf(chosen, end, windowMillis);
+  const first = useFirst(chosen);
+  const view = viewOf(chosen, first, end, windowMillis);
   const series = useSeries({ monitor: monitor.name, measure, slice, windowMillis, view, newest: end, ghost: chosen.week });
   const bounds = useMemo(() => ({ from: end - 3 * 366 * DAY, to: end + windowMillis }), [end, windowMillis]);
   const unit = monitor.measures.find(({ name }) => name === measure)?.unit ?? null;
@@ -79,7 +81,7 @@ function Explored({ chosen, monitors }: { chosen: Chosen; monitors: Monitor[] })
           {SPANS.map(([name, title, length]) => (
             <button type="button" key={name} aria-pressed={!chosen.range && chosen.span === name}
               onClick={() => { setEnd(newest); setQuery({ span: name, ...ends("", null) }); }}
-              title={`The last ${duration(length)}`}>
+              title={length === Infinity ? "All that is stored" : `The last ${duration(length)}`}>
               {title}
             </button>
           ))}
@@ -130,10 +132,19 @@ function Explored({ chosen, monitors }: { chosen: Chosen; monitors: Monitor[] })
   );
 }
 
-function viewOf(chosen: Chosen, end: number, windowMillis: number): Range {
+function viewOf(chosen: Chosen, first: number, end: number, windowMillis: number): Range {
   if (chosen.range) return chosen.range;
   const length = SPANS.find(([name]) => name === chosen.span)?.[2] ?? DAY;
-  return { from: end - Math.max(length, windowMillis * 12), to: end };
+  return { from: Math.min(Math.max(first, end - length), end - windowMillis * 12), to: end };
+}
+
+/** Start of the first window that is stored of the series; asked for only when all is to be shown. */
+function useFirst({ monitor, measure, slice, span, range }: Chosen): number {
+  const isAsked = span === "all" && range === null;
+  const path = `monitors/${encodeURIComponent(monitor.name)}/observations`;
+  const { data } = useGet<Observations>(isAsked ? path : null, { measure, ...sliceQuery(slice), from: rfc3339(0), limit: 1 });
+  const time = Date.parse(data?.observations[0]?.time ?? "");
+  return isAsked ? time || Date.parse(monitor.closed_through ?? "") - 28 * DAY || 0 : 0;
 }
 
 /** What the chart shows, as a sentence. */
@@ -144,8 +155,11 @@ function headline(measure: string, slice: Chosen["slice"], data: SeriesData | nu
   const last = shown.findLast(({ value }) => value !== null);
   if (!last) return `${who}: no data in this span`;
   const odd = shown.filter(isAnomalous).length;
-  const many = data.windowsPerPoint > 1 ? "some windows anomalous" : count(odd, "anomalous window");
+  // Out of every few windows only the extremes are there: no value stands for the others.
+  if (data.windowsPerPoint > 1) {
+    return `${who}, ${day(view.from, data.zone)} to ${day(view.to, data.zone)}: ${odd ? "some windows anomalous" : "nothing anomalous"}`;
+  }
   const now = `${withUnit(last.value, unit)} at ${clock(last.time, data.zone)}`;
   const than = last.expected === null || last.value === null ? "still learning" : against(last.value, last.expected);
-  return `${who}: ${now}, ${than}; ${odd ? many : "nothing anomalous"} in this span`;
+  return `${who}: ${now}, ${than}; ${odd ? count(odd, "anomalous window") : "nothing anomalous"} in this span`;
 }
