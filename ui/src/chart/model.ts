@@ -130,8 +130,8 @@ export function columnsOf(data: SeriesData, ghost: readonly GhostPoint[] | null)
   return [xs, lower, upper, expected, ghosts, value];
 }
 
-/** How far the band may widen the y axis beyond the lines, as a share of their height: a very wide band (a first sale)
- *  would flatten them. */
+/** How far the band may widen the y axis beyond the lines, as a share of their height or of half their level: a very wide
+ *  band (a first sale) would flatten them. */
 const BAND_SHARE = 0.7;
 
 /** The range of the y axis over what is in view: from zero where that does not flatten the line. */
@@ -148,7 +148,7 @@ export function heightOf(data: SeriesData, view: Range, ghost: readonly GhostPoi
   }
   if (ghost) for (const { time, value } of ghost) if (time >= view.from && time < view.to) lines.see(value);
   if (lines.min > lines.max) return [0, 1];
-  const room = (lines.max - lines.min || Math.abs(lines.max) || 1) * BAND_SHARE;
+  const room = Math.max(lines.max - lines.min, Math.abs(lines.max) / 2) * BAND_SHARE;
   const min = Math.max(Math.min(lines.min, band.min), lines.min - room);
   const max = Math.min(Math.max(lines.max, band.max), lines.max + room);
   const span = max - min || Math.abs(max) || 1;
