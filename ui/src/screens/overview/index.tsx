@@ -60,6 +60,7 @@ function useRowKeys(): void {
     { key: "j", does: "next incident", run: () => move(1) },
     { key: "k", does: "previous incident", run: () => move(-1) },
     { key: "Enter", does: "open it", run: () => selected && go(incidentHref(selected)) },
+    { key: "Escape", does: "select none", run: () => setSelected(undefined) },
     { key: "/", does: "find an incident", run: () => go("/incidents?find=") },
   ]);
 }

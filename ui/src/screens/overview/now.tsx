@@ -1,5 +1,7 @@
 // What is wrong now, worst first, and what ended lately.
 
+import { useEffect, useRef, useState } from "preact/hooks";
+
 import { useGet } from "../../shared/load.ts";
 import { count } from "../../shared/numbers.ts";
 import { Empty, Failure, Waiting } from "../../shared/parts.tsx";
@@ -36,52 +38,91 @@ export const useOpen = () => useGet<Incidents>("incidents", { state: "open", lim
 export function Now({ open }: { open: ReturnType<typeof useOpen> }) {
   if (open.error && !open.data) return <Failure error={open.error} retry={open.reload} />;
   if (!open.data) return <Waiting height={240} label="Asking for open incidents" />;
-  const wrong = open.data.incidents.filter(isWrong).sort(worse);
-  const small = open.data.incidents.length - wrong.length;
+  return <Open incidents={open.data.incidents} />;
+}
+
+function Open({ incidents }: { incidents: Incident[] }) {
+  const wrong = incidents.filter(isWrong).sort(worse);
+  const small = incidents.length - wrong.length;
+  const held = useHeld(wrong);
   return (
-      <section aria-label="Open incidents">
-        {wrong.length > 0 ? (
-          <div class="list">
-            <ol class="rows">
-              {wrong.map((incident) => (
-                <Row key={incident.id} incident={incident} />
-              ))}
-            </ol>
-          </div>
-        ) : (
-          <Quiet small={small} />
-        )}
-        {small > 0 && (
-          <p class="note">
-            <a href="/incidents?state=open&severity=0">{count(small, "smaller or slower one")}</a> open: below {WRONG_FROM}, or too small to
-            page anyone.
-          </p>
-        )}
-      </section>
+    <section aria-label="Open incidents">
+      <New held={held} />
+      {held.rows.length > 0 ? <Rows held={held} /> : <Quiet small={small} />}
+      {small > 0 && (
+        <p class="note">
+          <a href="/incidents?state=open&severity=0">{count(small, "smaller or slower one")}</a> open: below {WRONG_FROM}, or too small to
+          page anyone.
+        </p>
+      )}
+    </section>
   );
 }
 
 export function Lately() {
   const closed = useGet<Incidents>("incidents", { state: "closed", min_severity: WRONG_FROM, limit: LATELY }, ["incident"]);
+  const held = useHeld(closed.data?.incidents ?? []);
   if (closed.error && !closed.data) return null; // said above
   return (
-      <section aria-labelledby="lately">
-        <div class="section-head">
-          <h2 id="lately">Ended lately</h2>
-          <a href="/incidents">All incidents</a>
-        </div>
-        {closed.data && closed.data.incidents.length > 0 && (
-          <div class="list">
-            <ol class="rows">
-              {closed.data.incidents.map((incident) => (
-                <Row key={incident.id} incident={incident} />
-              ))}
-            </ol>
-          </div>
-        )}
-        {closed.data?.incidents.length === 0 && <Empty>No incident from {WRONG_FROM} notable has ended so far.</Empty>}
-        {closed.loading && <Waiting height={200} label="Asking for closed incidents" />}
-      </section>
+    <section aria-labelledby="lately">
+      <div class="section-head">
+        <h2 id="lately">Ended lately</h2>
+        <New held={held} />
+        <a href="/incidents">All incidents</a>
+      </div>
+      {held.rows.length > 0 && <Rows held={held} />}
+      {closed.data?.incidents.length === 0 && <Empty>No incident from {WRONG_FROM} notable has ended so far.</Empty>}
+      {closed.loading && <Waiting height={200} label="Asking for closed incidents" />}
+    </section>
+  );
+}
+
+interface Held {
+  rows: Incident[];
+  fresh: number;
+  adopt: () => void;
+}
+
+/** Whether rows are being read, so that none may move. */
+const isRead = () =>
+  scrollY > 100 || document.querySelector(".overview :is(.row:hover, .row:focus-within, .row[data-selected])") !== null;
+
+/** A list whose rows are renewed in place; their order changes only when nobody reads them, or when it is asked for. */
+function useHeld(wanted: Incident[]): Held {
+  const key = wanted.map(({ id }) => id).join(" ");
+  const [shown, setShown] = useState(key);
+  const known = useRef(new Map<string, Incident>());
+  for (const incident of wanted) known.current.set(incident.id, incident);
+  const adopt = () => setShown(key);
+  useEffect(() => {
+    if (shown === "" || !isRead()) adopt();
+  }, [key]);
+  const ids = shown.split(" ").filter(Boolean);
+  const rows = ids.map((id) => known.current.get(id)).filter((one) => one !== undefined);
+  return { rows, fresh: wanted.filter(({ id }) => !ids.includes(id)).length, adopt };
+}
+
+function Rows({ held }: { held: Held }) {
+  return (
+    <div class="list" onPointerLeave={() => isRead() || held.adopt()}>
+      <ol class="rows">
+        {held.rows.map((incident) => (
+          <Row key={incident.id} incident={incident} />
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+function New({ held }: { held: Held }) {
+  return (
+    <span role="status" aria-live="polite">
+      {held.fresh > 0 && (
+        <button type="button" onClick={held.adopt}>
+          {held.fresh} new
+        </button>
+      )}
+    </span>
   );
 }
 
