@@ -12,6 +12,8 @@ const MINOR = 70;
 /** What one paint is about. */
 export interface Scene {
   data: SeriesData;
+  /** An answer has come; before, nothing is said of what is missing. */
+  isLoaded: boolean;
   view: Range;
   picked: number | null;
   marked: Range | null;
@@ -27,7 +29,8 @@ export function drawGround(plot: uPlot, scene: Scene): void {
   ctx.clip();
   for (const event of scene.data.events) shade(plot, event, scene.palette.event);
   const hatching = hatch(ctx, scene.palette.hatch);
-  for (const gap of gapsOf(scene.data)) {
+  const isEmpty = scene.isLoaded && scene.data.points.length === 0;
+  for (const gap of isEmpty ? [scene.view] : gapsOf(scene.data)) {
     if (!shade(plot, gap, hatching)) continue;
     word(plot, gap, "no data", scene.palette.soft);
   }

@@ -63,7 +63,7 @@ export function optionsOf(stage: Stage, width: number, height: number): uPlot.Op
         grid: { stroke: colour((scene) => scene.palette.line), width: 1 },
         ticks: { show: false },
         size: (_, values) => 14 + Math.max(3, ...(values ?? []).map((value) => value.length)) * 7,
-        values: (_, splits) => splits.map((value) => stage.axisNumber(value)),
+        values: (_, splits) => splits.map((value) => (stage.scene.data.points.length ? stage.axisNumber(value) : "")),
       },
     ],
     series: [

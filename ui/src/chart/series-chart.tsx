@@ -33,7 +33,7 @@ export function SeriesChart(props: SeriesChartProps) {
   latest.current = props;
 
   const stage = useMemo<Stage>(() => {
-    const scene = { data, view, picked, marked, palette: readPalette() };
+    const scene = { data, isLoaded: props.data !== null, view, picked, marked, palette: readPalette() };
     return { scene, ghost, axisNumber };
   }, []);
   const moved = useRest((to: Range) => latest.current.onView?.(to));
@@ -98,7 +98,7 @@ export function SeriesChart(props: SeriesChartProps) {
   }, []);
 
   useEffect(() => {
-    stage.scene.data = data;
+    Object.assign(stage.scene, { data, isLoaded: props.data !== null });
     stage.ghost = ghost;
     if (plot.current) thin(plot.current, data.windowsPerPoint > 1);
     plot.current?.setData(columnsOf(data, ghost) as uPlot.AlignedData, false);

@@ -29,7 +29,14 @@ export default function Calendar({ place }: ScreenProps) {
   if (!status.data) return status.error ? <Failure error={status.error} retry={status.reload} /> : <Waiting height={400} />;
   const { monitors } = status.data;
   const monitor = monitors.find(({ name }) => name === place.query.get("monitor")) ?? monitors[0];
-  if (!monitor) return <Empty>No monitor is configured, so there is no calendar. <a href="/monitors">Add a monitor.</a></Empty>;
+  if (!monitor) {
+    return (
+      <>
+        <h1>No calendar yet</h1>
+        <Empty>Special times belong to a monitor, and none is configured. <a href="/monitors?new=1">Add one from sample records.</a></Empty>
+      </>
+    );
+  }
   return <OfMonitor key={monitor.name} monitor={monitor} status={status.data} kind={place.query.get("kind") ?? ""} />;
 }
 

@@ -30,7 +30,14 @@ export default function Explorer({ place }: ScreenProps) {
   const status = useStatus();
   if (!status.data) return status.error ? <Failure error={status.error} retry={status.reload} /> : <Waiting height={400} />;
   const chosen = read(place.query, status.data.monitors);
-  if (!chosen) return <Empty>No monitor is configured, so there is nothing to look at. <a href="/monitors">Add one.</a></Empty>;
+  if (!chosen) {
+    return (
+      <>
+        <h1>Nothing to explore yet</h1>
+        <Empty>No monitor is configured. <a href="/monitors?new=1">Add one from sample records.</a></Empty>
+      </>
+    );
+  }
   return <Explored key={chosen.monitor.name} chosen={chosen} monitors={status.data.monitors} />;
 }
 
