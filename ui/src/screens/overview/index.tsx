@@ -13,12 +13,12 @@ import { rememberShown } from "../incidents/list.ts";
 import { incidentHref } from "../incidents/row.tsx";
 import { Health } from "./health.tsx";
 import { Lanes } from "./lanes.tsx";
-import { headlineOf, Lately, Now, useOpen } from "./now.tsx";
+import { behindOf, headlineOf, Lately, Now, useOpen } from "./now.tsx";
 
 export default function Overview({ place }: ScreenProps) {
   const { data: status } = useStatus();
   const open = useOpen();
-  const headline = open.data ? headlineOf(open.data.incidents) : "What is wrong now";
+  const headline = open.data ? headlineOf(open.data.incidents, behindOf(status)) : "What is wrong now";
   useRowKeys();
   useEffect(() => {
     document.title = open.data ? `${headline} – Tidewatch` : "Tidewatch";

@@ -7,24 +7,32 @@ import { count } from "../../shared/numbers.ts";
 import { Empty, Failure, Waiting } from "../../shared/parts.tsx";
 import { band, BANDS, isCertain, judged } from "../../shared/severity.tsx";
 import { useStatus } from "../../shared/status.tsx";
-import type { Incident, Incidents } from "../../shared/types.ts";
+import { duration, MINUTE } from "../../shared/time.ts";
+import type { Incident, Incidents, Source, Status } from "../../shared/types.ts";
 import { Row } from "../incidents/row.tsx";
 
 /** Open ones that are not counted as wrong: small, slow, or below what pages anyone by default. */
 const WRONG_FROM = 70;
 const LATELY = 5;
+const BEHIND_MILLIS = 15 * MINUTE;
 
 export const isWrong = (incident: Incident): boolean =>
   isCertain(incident) || (incident.kind === "deviation" && judged(incident) >= WRONG_FROM);
 
+/** The source that is so far behind that what it says is not about now. */
+export const behindOf = (status: Status | undefined): Source | undefined =>
+  status?.sources.find(({ state, lag_millis }) => state === "reading" && (lag_millis ?? 0) > BEHIND_MILLIS);
+
 /** `1 serious, 2 notable now`; what is certain comes first. */
-export function headlineOf(open: Incident[]): string {
+export function headlineOf(open: Incident[], behind: Source | undefined): string {
   const certain = open.filter(isCertain).map(({ kind, monitor }) => `${monitor}: ${kind === "no_data" ? "no data" : "engine trouble"}`);
   const wrong = open.filter((incident) => isWrong(incident) && !isCertain(incident));
   const bands = BANDS.map(([word]): [string, number] => [word, wrong.filter((incident) => band(judged(incident)) === word).length]);
   const words = bands.filter(([, amount]) => amount).map(([word, amount]) => `${amount} ${word}`);
   const all = [...new Set(certain), ...words];
-  return all.length ? `${all.join(", ")} now` : "Nothing is wrong now";
+  if (!behind) return all.length ? `${all.join(", ")} now` : "Nothing is wrong now";
+  const ago = `${duration(behind.lag_millis ?? 0)} behind`;
+  return all.length ? `${all.join(", ")}, but ${behind.name} is ${ago}` : `Catching up: ${behind.name} is ${ago}`;
 }
 
 /** Worst first: severity, then what it costs. */
@@ -136,6 +144,15 @@ function Quiet({ small }: { small: number }) {
   }
   if (learning.length === data.monitors.length) {
     return <Empty>Nothing can be wrong yet: {learning.map(({ name }) => name).join(", ")} first learns what is normal, see below.</Empty>;
+  }
+  const behind = behindOf(data);
+  if (behind) {
+    return (
+      <Empty>
+        {behind.name} is read from its past up to now. Incidents of that time show below and in the list as they are found; what is
+        wrong now is known once it has caught up.
+      </Empty>
+    );
   }
   const judgedSeries = data.monitors.reduce((sum, { alert_rate }) => sum + (alert_rate?.series_judged ?? 0), 0);
   return (
