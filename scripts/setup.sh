@@ -79,7 +79,8 @@ need_for_tests() {
   need maven           "fetches both from Maven Central" has mvn
   need openssl         "makes certificates for that broker's listeners" has openssl
   need nodejs          "runs the Kinesis emulators of the tests" has node
-  need npm             "fetches those emulators from npm" has npm
+  need npm             "fetches those emulators, and what the web console is built from, from npm" has npm
+  need chromium        "the tests look at the web console in it" has chromium
   need curl            "the tests talk to the HTTP API with a client that is not ours" has curl
   need prometheus      "the tests let a real Prometheus scrape /metrics, and promtool check it" has_prometheus
   need prometheus-alertmanager "the tests send it alerts, and read them back with amtool" has_alertmanager
