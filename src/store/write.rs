@@ -239,7 +239,8 @@ fn write_incidents(
         // An alert that is there already was made from the same records before a crash.
         transaction
             .prepare_cached(
-                "INSERT OR IGNORE INTO outbox (id, notifier, alert, due_millis) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT OR IGNORE INTO outbox (id, notifier, alert, due_millis, made_millis)
+                 VALUES (?1, ?2, ?3, ?4, ?4)",
             )?
             .execute(params![alert.id, alert.notifier, json(alert), at_millis])?;
     }
