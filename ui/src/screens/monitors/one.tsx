@@ -61,7 +61,8 @@ function Editor({ monitor, config, asText, isSaved, onSaved }: EditorProps) {
     if (now) onSaved(now);
   };
   const { preview } = editor;
-  const canSave = config.editable && editor.isChanged && !editor.isBusy && preview?.valid !== false;
+  const isTried = editor.isFresh ? preview?.valid : editor.error !== null;
+  const canSave = config.editable && editor.isChanged && !editor.isBusy && isTried;
   return (
     <div class="editor">
       <section aria-label="Settings">
