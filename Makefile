@@ -65,6 +65,7 @@ bench: ## run the benchmarks behind every speed table of the docs
 	@scripts/setup.sh bench
 	cargo bench --locked
 	cargo bench --locked -p tidewatch-detectors --bench peers
+	bash scripts/bench_backtest.sh
 
 soak: ## the long form of the tests that kill things: five million events from Kafka, 30 kills of the engine
 	@scripts/setup.sh test

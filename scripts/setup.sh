@@ -94,6 +94,8 @@ need_for_benches() {
   need openjdk-17-jdk-headless "compiles and runs the engines of benches/peers, and the Kafka broker" has javac
   need maven           "fetches them from Maven Central" has mvn
   need openssl         "makes certificates for the broker's listeners" has openssl
+  need python3         "runs the Python analyst's way beside a backtest" has python3
+  need python3-venv    "the place that pandas and statsmodels are installed into" python3 -c 'import ensurepip'
 }
 
 list_missing() { local i; for i in "${!missing[@]}"; do echo "  ${missing[i]}: ${reasons[i]}"; done; }
