@@ -36,7 +36,7 @@ export function EffectLists({ editor, zone }: { editor: Editor; zone: string }) 
   const { confirmed_lost, gained, lost, note } = effect;
   return (
     <>
-      {note && <p class="soft">{note}</p>}
+      {note && editor.isChanged && <p class="soft">{note}</p>}
       {editor.isChanged && (
         <>
           <Listed title="Confirmed incidents that would be lost" incidents={confirmed_lost} zone={zone} />
