@@ -24,6 +24,8 @@ export interface Editor {
   set: (key: string, value: string | number | null, before: string | number | null) => void;
   write: (toml: string) => void;
   reset: () => void;
+  /** Orders a backtest of these settings over all that is stored; whether it was taken. */
+  backtest: () => Promise<boolean>;
   /** The settings as they are now; `null` when they were not taken. */
   save: () => Promise<Config | null>;
 }
@@ -77,6 +79,19 @@ export function useEditor(name: string, config: Config): Editor {
     reset: () => {
       setText(null);
       setChange({});
+    },
+    backtest: async () => {
+      setBusy(true);
+      setError(null);
+      try {
+        await post("backtests", { monitor: name, ...body });
+        return true;
+      } catch (failure) {
+        setError(failure as ApiError);
+        return false;
+      } finally {
+        setBusy(false);
+      }
     },
     save: async () => {
       setBusy(true);
