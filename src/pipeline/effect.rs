@@ -65,11 +65,16 @@ pub async fn effect(
     let scores = if before.judges_like(after) { Scores::Stored } else { Scores::Anew };
     let past = |spec| Past { history: of.history, spec, slices: of.slices, ledger: of.ledger };
     let limits = RescoreLimits { time: limits.time / 2, ..limits };
-    let asked = Rescore { scores, told_millis, limits };
+    let asked = Rescore { scores, told_millis, learned_from_millis: None, limits };
     let then = past(after).rescore(asked, &mut |_| {}).await?;
     let reached = then.told_millis.map_or(told_millis.0, |(_, to)| to);
-    let asked = Rescore { told_millis: (told_millis.0, reached), ..asked };
-    let now = past(before).rescore(asked, &mut |_| {}).await?;
+    let now = if scores == Scores::Stored && before.facts == after.facts {
+        then.clone()
+    } else {
+        let learned_from_millis = then.learned_from_millis;
+        let asked = Rescore { told_millis: (told_millis.0, reached), learned_from_millis, ..asked };
+        past(before).rescore(asked, &mut |_| {}).await?
+    };
     let query = IncidentQuery {
         monitor: Some(before.facts.monitor.clone()),
         kind: Some(IncidentKind::Deviation),

@@ -72,4 +72,4 @@ pub use run::{IncidentWatcher, RunError, RunPolicy, Runner};
 pub use series::{Judging, OutsideCauses, Seen, Why};
 pub use spec::{MonitorSpec, SliceZones};
 pub use status::{FeedbackFigures, MonitorStatus, SourceStatus, StatusBoard};
-pub use telemetry::Telemetry;
+pub use telemetry::{Reload, Telemetry};

@@ -46,6 +46,8 @@ pub struct Rescore {
     pub scores: Scores,
     /// Windows that start within are told; those before are only learned.
     pub told_millis: (i64, i64),
+    /// The first window that is learned; as early as the limits allow if `None`.
+    pub learned_from_millis: Option<i64>,
     /// How much may be done.
     pub limits: RescoreLimits,
 }
@@ -142,6 +144,9 @@ impl Past<'_> {
         let first =
             self.history.frames(&self.spec.facts.monitor, all).await?.first().map(|blob| blob.start_millis);
         let Some(first) = first else { return Ok((i64::MIN, false)) };
+        if let Some(from) = asked.learned_from_millis {
+            return Ok((from, from > first));
+        }
         let num_series = (self.slices.len() * self.spec.facts.measures.len()).max(1) as u64;
         let windows = i64::try_from(asked.limits.values / num_series).unwrap_or(i64::MAX);
         let reach = windows.saturating_mul(self.spec.window.grid.width().millis());
