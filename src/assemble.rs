@@ -18,7 +18,7 @@ pub use notifiers::notifier;
 pub use service::{Reloader, Service, Written};
 
 use crate::{
-    api::{self, ApiLimits, ApiState, Configuring, MonitorInfo},
+    api::{self, ApiLimits, ApiState, Configuring, Feed, MonitorInfo, NotifierInfo},
     config::{Config, SourceConfig, SourceKind},
     notifiers::Charts,
     pipeline::{
@@ -160,11 +160,13 @@ impl Parts {
         let charts = Charts { history, judged: monitors.iter().map(judged).collect() };
         let specs = config.sources.iter().flat_map(|source| &source.monitors);
         let specs = specs.map(|spec| (spec.facts.monitor.clone(), Arc::clone(spec))).collect();
+        let feed = Feed::new(shared.stop.clone());
         let mut runners = JoinSet::new();
         let (mut intakes, mut desks) = (BTreeMap::new(), BTreeMap::new());
         for source in config.sources {
             let name = source.id.as_str().to_owned();
-            let (mut runner, intake) = runner(source, &shared, policy, threads, watcher()).await?;
+            let watcher = feeding(feed.clone(), watcher());
+            let (mut runner, intake) = runner(source, &shared, policy, threads, Some(watcher)).await?;
             let (desk, inbox) = Desk::new(Arc::clone(&shared.store) as Arc<dyn History>);
             runner.inbox = Some(inbox);
             desks.insert(name.clone(), desk);
@@ -172,9 +174,11 @@ impl Parts {
             runners.spawn(runner.run(shared.stop.clone()));
         }
         let mut others = JoinSet::new();
+        let mut notifiers = BTreeMap::new();
         for (name, notifier) in config.notifiers {
-            let per_minute = notifier.max_per_minute();
+            let (per_minute, kind) = (notifier.max_per_minute(), notifier.as_str());
             let notifier = self::notifier(&name, notifier, Some(charts.clone())).await?;
+            notifiers.insert(name.clone(), NotifierInfo { kind, notifier: Arc::clone(&notifier) });
             let courier = courier(&name, notifier, &shared, delivery, per_minute);
             let stop = shared.stop.clone();
             others.spawn(async move { courier.run(stop).await.map_err(Into::into) });
@@ -187,6 +191,8 @@ impl Parts {
             monitors,
             specs,
             desks,
+            notifiers,
+            feed,
             intakes,
             configuring: lasting.configuring.clone(),
             token: config.server.token.map(|token| token.expose().to_owned()),
@@ -233,6 +239,16 @@ fn flat<T, E: Into<ServiceError>>(
         Ok(outcome) => outcome.map_err(Into::into),
         Err(error) => Err(ServiceError::Serve(io::Error::other(error))),
     }
+}
+
+/// A watcher that tells the clients of the API, and another one if there is one.
+fn feeding(feed: Feed, other: Option<IncidentWatcher>) -> IncidentWatcher {
+    Box::new(move |incident| {
+        feed.tell(incident);
+        if let Some(other) = &other {
+            other(incident);
+        }
+    })
 }
 
 fn monitor_infos(sources: &[SourceConfig]) -> Vec<MonitorInfo> {

@@ -7,9 +7,11 @@ use tokio::sync::Semaphore;
 
 use super::{
     configuring::Configuring,
+    deliveries::{NotifierInfo, Tests},
     error::ApiError,
     keys::KeysInFlight,
     slices::SliceCache,
+    stream::Feed,
     wire::{MeasureWire, MonitorWire, TotalsWire},
 };
 use crate::{
@@ -37,6 +39,10 @@ pub struct ApiState {
     pub specs: BTreeMap<String, Arc<MonitorSpec>>,
     /// Where each source takes instructions for its monitors.
     pub desks: BTreeMap<String, Desk>,
+    /// The notifiers by name.
+    pub notifiers: BTreeMap<String, NotifierInfo>,
+    /// Where run loops tell what changes.
+    pub feed: Feed,
     /// The sources that take posts, by name.
     pub intakes: BTreeMap<String, HttpIntake>,
     /// Whoever holds the configuration's files; `None` when it does not come from files.
@@ -168,6 +174,7 @@ pub(super) struct App {
     pub(super) slices: SliceCache,
     /// Whose turn it is to judge the past again.
     pub(super) rescoring: Semaphore,
+    pub(super) tests: Tests,
     pub(super) openapi: String,
 }
 
@@ -178,6 +185,7 @@ impl App {
             limits,
             keys: KeysInFlight::default(),
             slices: SliceCache::default(),
+            tests: Tests::default(),
             rescoring: Semaphore::new(1),
             openapi,
         }
