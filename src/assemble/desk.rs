@@ -16,7 +16,9 @@ use crate::{
         BeforeAfter, ConfigChange, ConfigProblemWire, ConfigWire, Configuring, ConfiguringError,
         ProposalWire, ReloadedWire, TriedChange,
     },
-    config::{Change, Config, ConfigFile, ConfigFiles, Environment, MonitorText, TextProblem, Tried},
+    config::{
+        Change, Config, ConfigFile, ConfigFiles, Environment, MonitorText, TextProblem, Tried, line_of,
+    },
     pipeline::MonitorSpec,
 };
 
@@ -87,6 +89,7 @@ impl FileDesk {
     fn settings(
         &self,
         monitor: &str,
+        text: &str,
         tried: Result<Config, Vec<TextProblem>>,
     ) -> Result<Result<BeforeAfter, Vec<ConfigProblemWire>>, ConfiguringError> {
         let tried = match tried {
@@ -95,7 +98,8 @@ impl FileDesk {
         };
         let running = self.running_config()?;
         if let Err(why) = super::reload::may_follow(&running, &tried) {
-            return Ok(Err(vec![problem(why)]));
+            let line = why.key.as_deref().and_then(|key| line_of(text, key));
+            return Ok(Err(vec![problem(TextProblem { line, ..why })]));
         }
         let (before, after) = (with_a_rule(&running, monitor), with_a_rule(&tried, monitor));
         let after = after.ok_or_else(|| not_found(monitor))?;
@@ -145,7 +149,7 @@ impl Configuring for FileDesk {
         let files = self.read()?;
         let home = editable(&files, monitor)?;
         let Tried { text, outcome, .. } = files.change(monitor, &home, &into(change), &self.environment);
-        Ok(TriedChange { before: home.text, toml: text, settings: self.settings(monitor, outcome)? })
+        Ok(TriedChange { before: home.text, settings: self.settings(monitor, &text, outcome)?, toml: text })
     }
 
     async fn save(
@@ -163,7 +167,7 @@ impl Configuring for FileDesk {
             return Err(ConfiguringError::Stale(why));
         }
         let tried = files.change(monitor, &home, &into(change), &self.environment);
-        self.settings(monitor, tried.outcome)?.map_err(ConfiguringError::Invalid)?;
+        self.settings(monitor, &tried.text, tried.outcome)?.map_err(ConfiguringError::Invalid)?;
         let before = files.files().iter().find(|file| file.path == tried.file.path);
         self.write(&tried.file, before.map(|file| file.text.as_str())).await?;
         self.written(monitor)
@@ -173,7 +177,7 @@ impl Configuring for FileDesk {
         let _turn = self.writing.lock().await;
         let files = self.read()?;
         let tried = files.add(monitor, toml, &self.environment);
-        self.settings(monitor, tried.outcome)?.map_err(ConfiguringError::Invalid)?;
+        self.settings(monitor, &tried.text, tried.outcome)?.map_err(ConfiguringError::Invalid)?;
         let before = files.files().iter().find(|file| file.path == tried.file.path);
         self.write(&tried.file, before.map(|file| file.text.as_str())).await?;
         self.written(monitor)

@@ -181,6 +181,14 @@ impl From<Problem> for TextProblem {
     }
 }
 
+/// The line of a text in which a key is written, or else the table around it.
+pub fn line_of(text: &str, key: &str) -> Option<usize> {
+    let texts = Texts::new(vec![(None, text)]);
+    let document = texts.merge().ok()?;
+    let offset = merge::nearest(&merge::offsets(document.get_ref()), key)?;
+    texts.place(offset).map(|place| place.line)
+}
+
 /// A text that holds tables of one monitor, and of nothing else but these rooms.
 fn own_tables(name: &str, text: &str, also: &[&str]) -> Result<DocumentMut, Vec<TextProblem>> {
     let texts = Texts::new(vec![(Some(PathBuf::from(OWN)), text)]);

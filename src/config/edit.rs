@@ -130,10 +130,28 @@ fn put(item: &mut Item, path: &[&str], value: &Json) -> Result<(), String> {
         let table = tables.get_mut(index).ok_or("there is no such table")?;
         return put_in(table, rest, value);
     }
+    if let Some(table) = item.as_inline_table_mut() {
+        return put_inline(table, path, value);
+    }
     match item.as_table_like_mut() {
         Some(table) => put_in(table, path, value),
         None => Err(format!("nothing can be set in a {}", item.type_name())),
     }
+}
+
+/// A key that comes last takes over the blank before the closing brace.
+fn put_inline(table: &mut InlineTable, path: &[&str], value: &Json) -> Result<(), String> {
+    let suffix = |value: &Value| value.decor().suffix().and_then(|suffix| suffix.as_str()).map(str::to_owned);
+    let (before, blank) = (table.len(), table.iter().last().and_then(|(_, value)| suffix(value)));
+    put_in(table, path, value)?;
+    if let Some(blank) = blank.filter(|_| table.len() > before) {
+        let mut values: Vec<&mut Value> = table.iter_mut().map(|(_, value)| value).collect();
+        if let [.., last, new] = values.as_mut_slice() {
+            last.decor_mut().set_suffix("");
+            new.decor_mut().set_suffix(blank);
+        }
+    }
+    Ok(())
 }
 
 fn put_in(table: &mut dyn TableLike, path: &[&str], value: &Json) -> Result<(), String> {
@@ -299,6 +317,11 @@ source = "clicks"
 
     #[test]
     fn keys_and_tables_come_and_go() {
+        let one_more = changed(TEXT, &[("measures.orders.direction", json!("drop"))]).unwrap();
+        assert_eq!(
+            one_more,
+            TEXT.replace("orders = { count = true }", "orders = { count = true, direction = \"drop\" }")
+        );
         let budget = changed(TEXT, &[("budget", json!("1 per week"))]).unwrap();
         assert!(
             budget.contains("[monitors.shop.detector]\nbudget = \"1 per week\"\n")

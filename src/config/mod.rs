@@ -41,7 +41,7 @@ use crate::{
     store::Durability,
 };
 
-pub use change::{Change, MonitorText, TextProblem, Tried};
+pub use change::{Change, MonitorText, TextProblem, Tried, line_of};
 pub use files::{ConfigFile, ConfigFiles};
 pub use merge::Place;
 pub use notifier::{
