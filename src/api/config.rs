@@ -277,7 +277,9 @@ pub(super) async fn save(
     let revision = required("revision", body.revision.take())?;
     let change = body.change()?;
     let configuring = app.configuring()?;
-    let _held = pass.map(|Extension(pass)| pass.let_go());
+    if let Some(Extension(pass)) = &pass {
+        pass.let_go();
+    }
     // Whoever asks may go away: what was begun is ended.
     let saving = tokio::spawn(async move { configuring.save(&name, change, &revision).await });
     Ok(Json(saving.await??))
@@ -303,7 +305,9 @@ pub(super) async fn create(
 ) -> Result<Response, ApiError> {
     let (name, toml) = (required("name", body.name)?, required("toml", body.toml)?);
     let configuring = app.configuring()?;
-    let _held = pass.map(|Extension(pass)| pass.let_go());
+    if let Some(Extension(pass)) = &pass {
+        pass.let_go();
+    }
     match tokio::spawn(async move { configuring.create(&name, &toml).await }).await? {
         Ok(config) => {
             let created = CreatedWire { valid: true, problems: Vec::new(), config: Some(config) };
@@ -332,7 +336,9 @@ pub(super) async fn reload(
     pass: Option<Extension<Pass>>,
 ) -> Result<Json<ReloadedWire>, ApiError> {
     let configuring = app.configuring()?;
-    let _held = pass.map(|Extension(pass)| pass.let_go());
+    if let Some(Extension(pass)) = &pass {
+        pass.let_go();
+    }
     Ok(Json(configuring.reload().await?))
 }
 
