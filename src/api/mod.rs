@@ -15,6 +15,7 @@
 mod body;
 mod calendar;
 mod care;
+mod change;
 mod column;
 mod config;
 mod configuring;
