@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Backtest, Label};
-use crate::anomaly::{Incident, IncidentWire};
+use crate::anomaly::{Incident, IncidentWire, pair};
 
 /// A change of the peak severity by more than this is told.
 const MOVED_SEVERITY: f64 = 5.0;
@@ -57,21 +57,10 @@ impl<'b> Comparison<'b> {
             found.incidents.iter().filter(|incident| found.is_heard(incident, severity)).collect()
         };
         let (old, new) = (heard(before), heard(after));
-        let mut pairs = Vec::new();
-        for (a, first) in old.iter().enumerate() {
-            for (b, second) in new.iter().enumerate() {
-                let shared = overlap(span(first), span(second));
-                if shared > 0 {
-                    pairs.push((shared, a, b));
-                }
-            }
-        }
-        pairs.sort_by_key(|(shared, a, b)| (std::cmp::Reverse(*shared), *a, *b));
+        let pairs = pair(&old, &new);
         let (mut partner_of_old, mut partner_of_new) = (vec![None; old.len()], vec![None; new.len()]);
-        for (_, a, b) in pairs {
-            if partner_of_old[a].is_none() && partner_of_new[b].is_none() {
-                (partner_of_old[a], partner_of_new[b]) = (Some(b), Some(a));
-            }
+        for (a, b) in pairs {
+            (partner_of_old[a], partner_of_new[b]) = (Some(b), Some(a));
         }
         let alone = |incidents: &[&'b Incident], partners: &[Option<usize>]| {
             let of = incidents.iter().zip(partners).filter(|(_, partner)| partner.is_none());

@@ -18,7 +18,7 @@ use crate::{
     record::SourceId,
 };
 
-const ROUTES: [(&str, &str); 42] = [
+const ROUTES: [(&str, &str); 49] = [
     ("get", "/"),
     ("get", "/assets/{name}"),
     ("get", "/health/live"),
@@ -59,6 +59,13 @@ const ROUTES: [(&str, &str); 42] = [
     ("post", "/api/v1/monitors/{name}/feedback/{number}/undo"),
     ("post", "/api/v1/monitors/{name}/events"),
     ("delete", "/api/v1/monitors/{name}/events/{number}"),
+    ("get", "/api/v1/monitors/{name}/config"),
+    ("put", "/api/v1/monitors/{name}/config"),
+    ("post", "/api/v1/monitors/{name}/config/preview"),
+    ("post", "/api/v1/monitors"),
+    ("post", "/api/v1/propose"),
+    ("post", "/api/v1/reload"),
+    ("get", "/api/v1/reload"),
     ("get", "/api/v1/explain"),
     ("get", "/api/v1/openapi.json"),
 ];
