@@ -11,6 +11,7 @@
 //! The engine touches no network, disk, clock or environment; the [`Runner`] and the couriers carry out what it
 //! decides.
 
+mod backfill;
 mod carry_out;
 mod clock;
 mod commit;
@@ -39,6 +40,7 @@ mod status;
 mod telemetry;
 mod trouble;
 
+pub use backfill::{BackfillError, BackfillProgress, BackfillStep, Backlog, backfill};
 pub use clock::{AcceleratedClock, Clock, ManualClock, SystemClock};
 pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, RecordedInputKind, SlicesFrom};
 pub use deliver::{Courier, DeliveryPolicy};

@@ -54,6 +54,7 @@ impl MonitorSpec {
     /// Models of a monitor that has seen nothing.
     pub fn models(&self) -> Models {
         Models::new(self.judging.clone(), self.relations.clone(), self.calendar.fingerprint())
+            .with_quiet(self.window.quiet_row().cells)
     }
 
     /// Adds the events of one of [`MonitorSpec::calendar_files`]; says which could not be used.
