@@ -11,12 +11,13 @@ pub use notifiers::notifier;
 
 use crate::{
     api::{self, ApiLimits, ApiState, MonitorInfo},
+    backtest::Workbench,
     config::{Config, SourceConfig, SourceKind},
     notifiers::Charts,
     pipeline::{
-        Clock, Courier, DeadLetters, DeliveryPolicy, Desk, Engine, EngineLimits, History, IncidentWatcher,
-        Notifier, Outbox, RestoreError, RunError, RunPolicy, Runner, Source, SourceError, StatusBoard, Store,
-        StoreError, Telemetry, restore,
+        Backtests, Clock, Courier, DeadLetters, DeliveryPolicy, Desk, Engine, EngineLimits, History,
+        IncidentWatcher, Notifier, Outbox, RestoreError, RunError, RunPolicy, Runner, Source, SourceError,
+        StatusBoard, Store, StoreError, Telemetry, restore,
     },
     record::Checkpoint,
     sources::{FileSource, HttpIntake, HttpSource, SimulatedSource, SimulatedSourceConfig},
@@ -164,6 +165,14 @@ impl Service {
             let stop = shared.stop.clone();
             others.spawn(async move { courier.run(stop).await.map_err(Into::into) });
         }
+        let bench = workbench(&shared).map(Arc::new);
+        if let Some(bench) = bench.clone() {
+            let work = bench.work(shared.stop.clone());
+            others.spawn(async move {
+                work.await;
+                Ok(())
+            });
+        }
         let state = ApiState {
             history: Arc::clone(&shared.store) as Arc<dyn History>,
             board: shared.board.clone(),
@@ -173,6 +182,7 @@ impl Service {
             specs,
             desks,
             intakes,
+            backtests: bench.map(|bench| bench as Arc<dyn Backtests>),
             token: config.server.token.map(|token| token.expose().to_owned()),
         };
         let limits = ApiLimits { body_bytes_max: BODY_BYTES_MAX, timeout: REQUEST_TIMEOUT };
@@ -220,6 +230,14 @@ fn flat<T, E: Into<ServiceError>>(
         Ok(outcome) => outcome.map_err(Into::into),
         Err(error) => Err(ServiceError::Serve(io::Error::other(error))),
     }
+}
+
+/// Results of backtests lie beside the store.
+fn workbench(shared: &Shared) -> Option<Workbench> {
+    let mut folder = shared.store.path()?.into_os_string();
+    folder.push(".backtests");
+    let history = Arc::clone(&shared.store) as Arc<dyn History>;
+    Some(Workbench::new(folder.into(), history, Arc::clone(&shared.clock)))
 }
 
 fn monitor_infos(sources: &[SourceConfig]) -> Vec<MonitorInfo> {

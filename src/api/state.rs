@@ -13,7 +13,7 @@ use super::{
 use crate::{
     anomaly::MonitorFacts,
     calendar::Calendar,
-    pipeline::{Clock, Desk, History, MonitorSpec, SourceState, StatusBoard, Telemetry},
+    pipeline::{Backtests, Clock, Desk, History, MonitorSpec, SourceState, StatusBoard, Telemetry},
     record::SourceId,
     sources::HttpIntake,
     window::MeasureKind,
@@ -37,6 +37,8 @@ pub struct ApiState {
     pub desks: BTreeMap<String, Desk>,
     /// The sources that take posts, by name.
     pub intakes: BTreeMap<String, HttpIntake>,
+    /// Where backtests are run and kept; `None` without a folder to keep them in.
+    pub backtests: Option<Arc<dyn Backtests>>,
     /// What a client must show as a bearer token; `None` lets everyone in.
     pub token: Option<String>,
 }

@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     anomaly::{Incident, IncidentKind, IncidentWire, MonitorFacts},
     pipeline::{
-        Clock, Engine, EngineLimits, History, HistoryRange, IncidentQuery, MonitorSpec, RestoreError,
-        RunError, RunPolicy, Runner, Source, StatusBoard, Store, StoreError, Telemetry, Totals, restore,
+        Clock, Engine, EngineLimits, History, HistoryRange, IncidentQuery, MonitorSpec, MonitorStatus,
+        RestoreError, RunError, RunPolicy, Runner, Source, StatusBoard, Store, StoreError, Telemetry, Totals,
+        restore,
     },
     record::{Decoder, SourceId},
     store::SqliteStore,
@@ -31,6 +32,8 @@ pub struct Backtest {
     pub interval_millis: i64,
     /// Start of the first and end of the last closed window; equal when none closed.
     pub span_millis: (i64, i64),
+    /// Series with a score in the last window.
+    pub num_judged: usize,
 }
 
 /// The numbers of a backtest. `records_in` is the sum of the five after it.
@@ -81,20 +84,10 @@ pub async fn backtest(
 ) -> Result<Backtest, BacktestError> {
     let store = Arc::new(SqliteStore::in_memory()?);
     let (facts, interval_millis) = (spec.facts.clone(), spec.window.grid.width().millis());
-    let monitor = facts.monitor.clone();
     let history =
         HistoryRun { source_id: SourceId::new("backtest"), source, decoder, spec, limits, clock, board };
     let engine = history.run(&store).await?;
-    let totals = engine.status().remove(0);
-    let first = HistoryRange { from_millis: i64::MIN, to_millis: i64::MAX, shard: None, limit: 1 };
-    let first = store.frames(&monitor, first).await?.first().map(|frame| frame.start_millis);
-    let last = totals.closed_through_millis;
-    let query = IncidentQuery { monitor: Some(monitor), limit: usize::MAX >> 1, ..IncidentQuery::default() };
-    let mut incidents = store.incidents(&query).await?;
-    incidents.sort_by_key(|incident| (incident.opened_millis, incident.id.len(), incident.id.clone()));
-    let summary = BacktestSummary::new(&totals.totals, totals.num_series as u64);
-    let span_millis = first.zip(last).unwrap_or_default();
-    Ok(Backtest { incidents, summary, store, facts, interval_millis, span_millis })
+    Ok(Backtest::of(store, facts, interval_millis, &engine.status().remove(0)).await?)
 }
 
 /// One monitor over a source that ends.
@@ -152,12 +145,41 @@ impl BacktestSummary {
 }
 
 impl Backtest {
+    /// What a monitor left in a store.
+    pub(super) async fn of(
+        store: Arc<SqliteStore>,
+        facts: MonitorFacts,
+        interval_millis: i64,
+        status: &MonitorStatus,
+    ) -> Result<Self, StoreError> {
+        let monitor = Some(facts.monitor.clone());
+        let query = IncidentQuery { monitor, limit: usize::MAX >> 1, ..IncidentQuery::default() };
+        let mut incidents = store.incidents(&query).await?;
+        incidents.sort_by_key(|incident| (incident.opened_millis, incident.id.len(), incident.id.clone()));
+        let summary = BacktestSummary::new(&status.totals, status.num_series as u64);
+        let span_millis = match store.span(&facts.monitor).await? {
+            Some((first, last)) => {
+                let range = HistoryRange { from_millis: last, to_millis: i64::MAX, shard: None, limit: 1 };
+                let end = store.frames(&facts.monitor, range).await?.first().map(|blob| blob.end_millis);
+                (first, end.unwrap_or(last))
+            }
+            None => (0, 0),
+        };
+        let num_judged = status.num_judged;
+        Ok(Self { incidents, summary, store, facts, interval_millis, span_millis, num_judged })
+    }
+
     /// Whether people would have heard of an incident: from its alert rules if the monitor has any, else from
     /// this peak severity on. Minor deviations and missing data are not meant.
     pub fn is_heard(&self, incident: &Incident, severity: f64) -> bool {
         let told =
             if self.facts.rules.is_empty() { incident.severity.peak >= severity } else { incident.is_told() };
-        incident.kind == IncidentKind::Deviation && told
+        self.is_deviation(incident) && told
+    }
+
+    /// Whether an incident is a deviation that may page.
+    pub(super) fn is_deviation(&self, incident: &Incident) -> bool {
+        incident.monitor == self.facts.monitor && incident.kind == IncidentKind::Deviation
     }
 
     /// The published JSON document.

@@ -3,14 +3,16 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
+use jiff::Timestamp;
 
 use super::{Exit, output};
 use crate::{
     backtest::{Backtest, Label, read_labels},
-    config::{Config, ConfigError, Environment, SourceConfig},
+    config::{Config, ConfigError, Environment, SourceConfig, StoreConfig},
     pipeline::MonitorSpec,
     record::{Checkpoint, Format},
     sources::{FileSource, FileSourceConfig},
+    store::SqliteStore,
 };
 
 /// Reads and checks a configuration file and the calendars it names.
@@ -48,13 +50,40 @@ pub(super) fn inputs(
     format: Format,
     record_bytes_max: usize,
 ) -> anyhow::Result<FileSource> {
+    let files = files(paths, format, record_bytes_max)?;
+    Ok(FileSource::new(files, &Checkpoint::default()).map_err(|error| Exit::Usage(error.to_string()))?)
+}
+
+/// The same, to be read from wherever they stood.
+pub(super) fn files(
+    paths: &[String],
+    format: Format,
+    record_bytes_max: usize,
+) -> anyhow::Result<FileSourceConfig> {
     for path in paths {
         if path != "-" && !path.contains(['*', '?', '[']) && !Path::new(path).exists() {
             return Err(Exit::Usage(format!("no file `{path}`")).into());
         }
     }
-    let files = FileSourceConfig { paths: paths.to_vec(), format, record_bytes_max, speed: None };
-    Ok(FileSource::new(files, &Checkpoint::default()).map_err(|error| Exit::Usage(error.to_string()))?)
+    Ok(FileSourceConfig { paths: paths.to_vec(), format, record_bytes_max, speed: None })
+}
+
+/// The store of a service, which may run.
+pub(super) fn store(store: &StoreConfig) -> anyhow::Result<SqliteStore> {
+    let path = store.path.display();
+    if !store.path.exists() {
+        return Err(Exit::Usage(format!("no store `{path}`; has the service run yet?")).into());
+    }
+    Ok(SqliteStore::open(&store.path, store.durability)?)
+}
+
+/// An RFC 3339 time.
+pub(super) fn instant(name: &str, text: Option<&str>, default: i64) -> anyhow::Result<i64> {
+    let Some(text) = text else { return Ok(default) };
+    let instant: Timestamp = text
+        .parse()
+        .map_err(|_| Exit::Usage(format!("{name}: `{text}` is not RFC 3339, e.g. 2026-03-01T00:00:00Z")))?;
+    Ok(instant.as_millisecond())
 }
 
 /// Labels for a backtest, from any of the forms that [`read_labels`] knows.

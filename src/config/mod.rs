@@ -68,7 +68,7 @@ pub struct ServerConfig {
 }
 
 /// The store.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StoreConfig {
     /// The file.
     pub path: PathBuf,

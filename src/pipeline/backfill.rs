@@ -252,7 +252,8 @@ impl Numbers {
     /// Those that the monitor does not keep yet.
     fn new_slices(&self, monitor: &Monitor, own: &[SliceKey]) -> SlicesFrom {
         let first = monitor.windows.registry().len();
-        let keys = own.iter().zip(&self.of).filter(|(_, number)| number.is_some_and(|number| number >= first));
+        let keys =
+            own.iter().zip(&self.of).filter(|(_, number)| number.is_some_and(|number| number >= first));
         SlicesFrom { first, keys: keys.map(|(key, _)| key.clone()).collect() }
     }
 
@@ -301,11 +302,8 @@ impl Table {
         let parts = parts.zip(self.scores.chunks(shard_cells)).enumerate();
         parts
             .map(|(shard, ((events, cells), scores))| {
-                let frame = ShardFrame {
-                    events: events.to_vec(),
-                    cells: cells.to_vec(),
-                    scores: scores.to_vec(),
-                };
+                let frame =
+                    ShardFrame { events: events.to_vec(), cells: cells.to_vec(), scores: scores.to_vec() };
                 FrameBlob { start_millis, end_millis, shard, bytes: frame.encode() }
             })
             .collect()

@@ -253,7 +253,9 @@ impl Engine {
 
     /// Whether something waits that only a full commit stores.
     pub fn has_results(&self) -> bool {
-        self.pending.is_demanded || !self.pending.inputs.is_empty() || self.monitors.iter().any(Monitor::has_results)
+        self.pending.is_demanded
+            || !self.pending.inputs.is_empty()
+            || self.monitors.iter().any(Monitor::has_results)
     }
 
     /// Refused events that wait for [`Engine::take_rejects`].

@@ -12,6 +12,7 @@
 //! decides.
 
 mod backfill;
+mod backtests;
 mod carry_out;
 mod clock;
 mod commit;
@@ -32,6 +33,7 @@ mod preview;
 mod realised;
 mod reconsider;
 mod relations;
+mod replay;
 mod restore;
 mod run;
 mod series;
@@ -41,6 +43,7 @@ mod telemetry;
 mod trouble;
 
 pub use backfill::{BackfillError, BackfillProgress, BackfillStep, Backlog, backfill};
+pub use backtests::{BacktestOrder, BacktestRow, Backtests, BacktestsError};
 pub use clock::{AcceleratedClock, Clock, ManualClock, SystemClock};
 pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, RecordedInputKind, SlicesFrom};
 pub use deliver::{Courier, DeliveryPolicy};
@@ -63,6 +66,7 @@ pub use ports::{
 pub use preview::{PreviewError, PreviewedAlert, RulesPreview, preview};
 pub use reconsider::{Explained, Past, Preview, PreviewedIncident};
 pub use relations::RelationSpec;
+pub use replay::{ReplayError, replay};
 pub use restore::{RestoreError, relearn, restore};
 pub use run::{IncidentWatcher, RunError, RunPolicy, Runner};
 pub use series::{Judging, OutsideCauses, Seen, Why};

@@ -350,7 +350,9 @@ impl Models {
             }
             let from = shard * SHARD_SLICES + frame.map_or(0, |frame| frame.events.len());
             let to = ((shard + 1) * SHARD_SLICES).min(self.series.len() / width);
-            let has_seen = |slice: &usize| self.series[slice * width..(slice + 1) * width].iter().any(SeriesState::has_seen);
+            let has_seen = |slice: &usize| {
+                self.series[slice * width..(slice + 1) * width].iter().any(SeriesState::has_seen)
+            };
             absent.extend((from..to).filter(has_seen));
         }
         if absent.is_empty() || self.quiet.is_empty() || is_gap(window)? {

@@ -8,7 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BackfillStep, FrameBlob, Instructed, Ledger, Models, MonitorCommit, RecordedInputKind, SeriesAt, SlicesFrom,
+    BackfillStep, FrameBlob, Instructed, Ledger, Models, MonitorCommit, RecordedInputKind, SHARD_SLICES,
+    SeriesAt, SlicesFrom,
     frames::{BlobError, pack, unpack},
     models::shard_frames,
     realised::Realised,
@@ -195,6 +196,27 @@ impl Monitor {
         monitor.samples = saved.samples;
         monitor.saved_at_millis = Some(saved.at_millis);
         Ok(monitor)
+    }
+
+    /// A monitor that knows its slices, has heard nothing yet of what the ledger holds, and has seen nothing.
+    pub(super) fn restore_replay(
+        spec: Arc<MonitorSpec>,
+        slices: Vec<SliceKey>,
+        ledger: Ledger,
+    ) -> Result<Self, BlobError> {
+        let models = spec.models().with_snapshots(slices.len(), &[], &ledger)?;
+        let mut monitor = Self { models, ledger, ..Self::new(spec) };
+        let window = monitor.spec.window.clone();
+        monitor.windows = Windows::restore(window, SavedWindows::default(), slices);
+        Ok(monitor)
+    }
+
+    /// Judges a window of the past that has a row for every slice, after what was said before it.
+    pub(super) fn judge_again(&mut self, frame: &Frame) {
+        for shard in 0..frame.slices.len().div_ceil(SHARD_SLICES) {
+            self.models.hear_before(shard, frame.end_millis, &self.ledger);
+        }
+        self.judge(frame, 1);
     }
 
     /// What is configured.

@@ -4,9 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{
-    BackfillStep, Backlog, Commit, FrameBlob, Instructed, Label, ModelBlob, RecordedInput,
-};
+use super::{BackfillStep, Backlog, Commit, FrameBlob, Instructed, Label, ModelBlob, RecordedInput};
 use crate::{
     anomaly::{Alert, Incident, IncidentKind, IncidentState, Milestone},
     record::{Checkpoint, PartitionId, Receipt, RecordBatch, RejectSample, SourceId},

@@ -12,7 +12,10 @@ use super::{
     backfill::take_step,
     desk::Errand,
     letters, relearn,
-    telemetry::{BackfillStepTaken, BatchRead, CommitPostponed, CommitStored, IncidentChanged, InstructionTaken, SourceLost},
+    telemetry::{
+        BackfillStepTaken, BatchRead, CommitPostponed, CommitStored, IncidentChanged, InstructionTaken,
+        SourceLost,
+    },
 };
 use crate::{
     anomaly::{Incident, IncidentState},
@@ -223,7 +226,9 @@ impl Runner {
         stop: &CancellationToken,
     ) -> Result<(), RunError> {
         self.engine.demand_full_commit();
-        let Some(history) = self.inbox.as_ref().map(|inbox| Arc::clone(&inbox.history)) else { return Ok(()) };
+        let Some(history) = self.inbox.as_ref().map(|inbox| Arc::clone(&inbox.history)) else {
+            return Ok(());
+        };
         if !self.commit(true, progress, stop).await? {
             return Ok(());
         }

@@ -9,7 +9,7 @@ use super::{
     sqlite::failed,
     write::{write_models, write_windows},
 };
-use crate::pipeline::{Backlog, BackfillStep, StoreError};
+use crate::pipeline::{BackfillStep, Backlog, StoreError};
 
 impl SqliteStore {
     /// Where the past of a monitor is made ready for the store at `path`. Letters, digits, `-` and `_` of the
@@ -24,10 +24,16 @@ impl SqliteStore {
         name.into()
     }
 
+    /// The file; `None` in memory.
+    pub fn path(&self) -> Option<PathBuf> {
+        let path = self.write(|connection| Ok(connection.path().map(PathBuf::from)));
+        path.ok().flatten().filter(|path| !path.as_os_str().is_empty())
+    }
+
     pub(super) fn open_backlog(&self, monitor: &str) -> Result<Option<Backlog>, StoreError> {
-        let own = self.write(|connection| Ok(connection.path().map(PathBuf::from)))?;
-        let path = own.filter(|path| !path.as_os_str().is_empty());
-        let Some(path) = path.map(|path| Self::backlog_path(&path, monitor)).filter(|path| path.exists()) else {
+        let Some(path) =
+            self.path().map(|path| Self::backlog_path(&path, monitor)).filter(|path| path.exists())
+        else {
             return Ok(None);
         };
         let store = Self::open(&path, Durability::Normal)?;

@@ -9,7 +9,10 @@ use super::{
     sqlite::{damaged, failed},
 };
 use crate::{
-    pipeline::{BackfillStep, Commit, FrameBlob, ModelBlob, MonitorCommit, Restored, RestoredMonitor, SlicesFrom, Store, StoreError},
+    pipeline::{
+        BackfillStep, Commit, FrameBlob, ModelBlob, MonitorCommit, Restored, RestoredMonitor, SlicesFrom,
+        Store, StoreError,
+    },
     record::{Checkpoint, Header, PartitionId, Position, Record, RecordBatch, SourceId},
 };
 

@@ -159,7 +159,8 @@ impl Windows {
 
     /// Keeps more slices, found in a past that was not counted here.
     pub fn admit(&mut self, keys: &[SliceKey]) {
-        for key in keys.iter().filter(|key| self.registry.number(key).is_none()).cloned().collect::<Vec<_>>() {
+        for key in keys.iter().filter(|key| self.registry.number(key).is_none()).cloned().collect::<Vec<_>>()
+        {
             self.registry.admit(key);
         }
     }

@@ -17,7 +17,7 @@ use crate::{
     record::SourceId,
 };
 
-const ROUTES: [(&str, &str); 33] = [
+const ROUTES: [(&str, &str); 40] = [
     ("get", "/"),
     ("get", "/page/{name}"),
     ("get", "/health/live"),
@@ -47,6 +47,13 @@ const ROUTES: [(&str, &str); 33] = [
     ("post", "/api/v1/missed"),
     ("get", "/api/v1/monitors/{name}/feedback"),
     ("post", "/api/v1/monitors/{name}/feedback/{number}/undo"),
+    ("post", "/api/v1/monitors/{name}/backfill"),
+    ("post", "/api/v1/backtests"),
+    ("get", "/api/v1/backtests"),
+    ("get", "/api/v1/backtests/compare"),
+    ("get", "/api/v1/backtests/{id}"),
+    ("delete", "/api/v1/backtests/{id}"),
+    ("get", "/api/v1/backtests/{id}/report"),
     ("post", "/api/v1/monitors/{name}/events"),
     ("delete", "/api/v1/monitors/{name}/events/{number}"),
     ("get", "/api/v1/explain"),

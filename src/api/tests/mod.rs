@@ -129,6 +129,7 @@ impl Bench {
             specs: specs.clone(),
             desks: BTreeMap::from([("clicks".to_owned(), desk.clone())]),
             intakes: BTreeMap::from([("clicks".to_owned(), intake.clone())]),
+            backtests: None,
             token: None,
         });
         let limits = ApiLimits { body_bytes_max: 4 << 20, ..ApiLimits::default() };
