@@ -24,8 +24,10 @@ use tidewatch::{
     backtest::{Preparation, Prepared, prepare},
     pipeline::{
         BackfillProgress, Engine, EngineLimits, History, HistoryRange, IncidentQuery, MonitorSpec,
-        SHARD_SLICES, ShardFrame, Source, StatusBoard, Store, StoredScore, SystemClock, backfill, restore,
+        SHARD_SLICES, ShardFrame, Source, SourceError, StatusBoard, Store, StoredScore, SystemClock,
+        backfill, restore,
     },
+    record::Checkpoint,
     sources::{FileSource, FileSourceConfig},
     store::{Durability, SqliteStore},
     window::Cell,
@@ -107,7 +109,9 @@ async fn prepared(file: &Path, store: &Path) -> Prepared {
         limits: EngineLimits::default(),
         store: store.to_owned(),
     };
-    let open = |checkpoint: &_| Ok(Box::new(FileSource::new(files.clone(), checkpoint)?) as Box<dyn Source>);
+    let open = |checkpoint: &Checkpoint| -> Result<Box<dyn Source>, SourceError> {
+        Ok(Box::new(FileSource::new(files.clone(), checkpoint)?))
+    };
     prepare(preparation, open, Arc::new(SystemClock), StatusBoard::default()).await.expect("it is read")
 }
 

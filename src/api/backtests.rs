@@ -163,7 +163,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<ListWire>, 
     tag = "backtests",
     params(("id" = String, Path, description = "Its id")),
     responses(
-        (status = 200, body = Value, description = "Incidents and summary"),
+        (status = 200, body = Object, description = "Incidents and summary"),
         (status = 404, body = ErrorWire, description = "No such backtest, or no result of it"),
     )
 )]
@@ -200,7 +200,7 @@ pub(super) async fn report(
         ("b" = String, Query, description = "After; `live` for what really was told"),
     ),
     responses(
-        (status = 200, body = Value, description = "`gained`, `lost`, `moved`, and `confirmed_lost`: confirmed \
+        (status = 200, body = Object, description = "`gained`, `lost`, `moved`, and `confirmed_lost`: confirmed \
             incidents that `a` would have told and `b` not"),
         (status = 400, body = ErrorWire, description = "A parameter is missing"),
         (status = 404, body = ErrorWire, description = "No such backtest, or no result of it"),

@@ -177,6 +177,13 @@ impl Backtest {
         self.is_deviation(incident) && told
     }
 
+    /// What came before was learned, and is not told.
+    pub fn tell_from(&mut self, millis: i64) {
+        let (begin, end) = self.span_millis;
+        self.span_millis = (millis.clamp(begin, end), end);
+        self.incidents.retain(|incident| incident.opened_millis >= millis);
+    }
+
     /// Whether an incident is a deviation that may page.
     pub(super) fn is_deviation(&self, incident: &Incident) -> bool {
         incident.monitor == self.facts.monitor && incident.kind == IncidentKind::Deviation

@@ -1,19 +1,22 @@
 //! A backtest over what a store holds already: its windows under settings of one's own, and what people said of its
 //! incidents as labels.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
-use super::{Backtest, BacktestError, Label};
+use super::{Backtest, Label};
 use crate::{
     anomaly::IncidentKind,
-    pipeline::{Ask, History, IncidentQuery, Label as Said, Ledger, MonitorSpec, ReplayError, replay},
+    pipeline::{
+        Ask, History, IncidentQuery, Label as Said, Ledger, MonitorSpec, ReplayError, StoreError, replay,
+    },
     store::SqliteStore,
 };
 
-/// What `spec` would have said over the stored windows that start within `range`. See [`replay`] for what is not seen;
-/// `told` is its.
+/// What `spec` would have said over the stored windows that start within `range`, with its results in `store`, which is
+/// empty. See [`replay`] for what is not seen; `told` is its.
 pub async fn backtest_stored<H, F>(
     history: &H,
+    store: Arc<SqliteStore>,
     spec: Arc<MonitorSpec>,
     range: (i64, i64),
     told: impl FnMut(u64, i64) -> F,
@@ -22,17 +25,13 @@ where
     H: History + ?Sized,
     F: Future<Output = bool>,
 {
-    let store = Arc::new(SqliteStore::in_memory()?);
     let (facts, interval_millis) = (spec.facts.clone(), spec.window.grid.width().millis());
     let status = replay(history, store.as_ref(), spec, range, told).await?;
     Ok(Backtest::of(store, facts, interval_millis, &status).await?)
 }
 
 /// Incidents that people confirmed, and those that they reported as missed, in order of time.
-pub async fn said_labels<H: History + ?Sized>(
-    history: &H,
-    monitor: &str,
-) -> Result<Vec<Label>, BacktestError> {
+pub async fn said_labels<H: History + ?Sized>(history: &H, monitor: &str) -> Result<Vec<Label>, StoreError> {
     let rows = history.instructed(monitor).await?;
     let ledger = Ledger::of(&rows);
     let query = IncidentQuery {

@@ -70,10 +70,14 @@ impl Workbench {
     pub async fn work(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let Some((id, order, own_stop)) = self.take() else {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = self.ordered.notified() => continue,
+                let is_over = tokio::select! {
+                    () = stop.cancelled() => true,
+                    () = self.ordered.notified() => false,
+                };
+                if is_over {
+                    return;
                 }
+                continue;
             };
             let (bench, runtime, stop) = (Arc::clone(&self), tokio::runtime::Handle::current(), stop.clone());
             let asked = id.clone();
@@ -111,7 +115,7 @@ impl Workbench {
         let (first, last) = span.ok_or("nothing is stored of it yet")?;
         let (first, length) = (first, (last.min(order.to_millis) - first).max(1) as f64);
         let mut page_began = Instant::now();
-        let told = |_, through: i64| {
+        let told = |_: u64, through: i64| {
             self.set_progress(id, (through - first) as f64 / length);
             let pause = page_began.elapsed().min(PAUSE_MAX);
             let goes_on = !stopped();
@@ -121,17 +125,21 @@ impl Workbench {
                 goes_on
             }
         };
-        let found =
-            backtest_stored(self.history.as_ref(), order.spec, (i64::MIN, order.to_millis), told).await;
-        let mut found = found.map_err(|error| match error {
-            ReplayError::Stopped => String::new(),
-            other => other.to_string(),
-        })?;
-        let (begin, end) = found.span_millis;
-        let told_from = order.from_millis.unwrap_or(begin + ((end - begin) as f64 * order.split) as i64);
-        found.span_millis = (told_from.clamp(begin, end), end);
-        found.incidents.retain(|incident| incident.opened_millis >= told_from);
-        self.keep(&found, order.severity).await.map_err(|error| error.to_string())
+        let store = self.files.scratch(id).map_err(|error| error.to_string())?;
+        let range = (i64::MIN, order.to_millis);
+        let found = backtest_stored(self.history.as_ref(), store, order.spec, range, told).await;
+        let kept = match found {
+            Ok(mut found) => {
+                let (begin, end) = found.span_millis;
+                let history = ((end - begin) as f64 * order.split) as i64;
+                found.tell_from(order.from_millis.unwrap_or(begin + history));
+                self.keep(&found, order.severity).await.map_err(|error| error.to_string())
+            }
+            Err(ReplayError::Stopped) => Err(String::new()),
+            Err(error) => Err(error.to_string()),
+        };
+        self.files.remove_scratch(id);
+        kept
     }
 
     async fn keep(&self, found: &Backtest, severity: f64) -> Result<Kept, StoreError> {

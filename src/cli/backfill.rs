@@ -20,9 +20,10 @@ use crate::{
     backtest::{Preparation, Prepared, prepare},
     config::StoreConfig,
     pipeline::{
-        BackfillProgress, EngineLimits, History, MonitorSpec, Source, StatusBoard, SystemClock,
+        BackfillProgress, EngineLimits, History, MonitorSpec, Source, SourceError, StatusBoard, SystemClock,
         backfill as take_over,
     },
+    record::Checkpoint,
     sources::{FileSource, FileSourceConfig},
     store::{LockError, SqliteStore, StoreLock},
 };
@@ -110,8 +111,9 @@ async fn read(
 ) -> anyhow::Result<Prepared> {
     let board = StatusBoard::default();
     let progress = tokio::spawn(show_reading(board.clone(), ends_millis));
-    let source =
-        |checkpoint: &_| Ok(Box::new(FileSource::new(files.clone(), checkpoint)?) as Box<dyn Source>);
+    let source = |checkpoint: &Checkpoint| -> Result<Box<dyn Source>, SourceError> {
+        Ok(Box::new(FileSource::new(files.clone(), checkpoint)?))
+    };
     let outcome = prepare(preparation, source, Arc::new(SystemClock), board).await;
     progress.abort();
     Ok(outcome?)

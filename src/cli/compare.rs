@@ -1,6 +1,6 @@
 //! `tidewatch compare`: what a change of the configuration would gain, lose and move, on the same data.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 use indicatif::ProgressBar;
@@ -9,6 +9,7 @@ use super::{Exit, backtest::Run, open, output};
 use crate::{
     anomaly::Incident,
     backtest::{Backtest, Comparison, FailOn, Label, backtest_stored, said_labels},
+    store::SqliteStore,
 };
 
 /// Arguments of `compare`.
@@ -26,7 +27,7 @@ pub(super) struct CompareArguments {
     /// Files or patterns; .gz and .zst are read as they are. Without any, the windows in the store of `--config` are
     /// judged again, and confirmed incidents are those that people confirmed
     inputs: Vec<String>,
-    /// Without inputs: only windows from this RFC 3339 time on
+    /// Without inputs: only incidents from this RFC 3339 time on; what was before is learned
     #[arg(long, conflicts_with = "inputs")]
     from: Option<String>,
     /// Without inputs: only windows before this RFC 3339 time
@@ -99,16 +100,19 @@ async fn stored(arguments: &CompareArguments) -> anyhow::Result<(Backtest, Backt
         .into());
     }
     let from = open::instant("--from", arguments.from.as_deref(), i64::MIN)?;
-    let range = (from, open::instant("--to", arguments.to.as_deref(), i64::MAX)?);
+    let range = (i64::MIN, open::instant("--to", arguments.to.as_deref(), i64::MAX)?);
     let bar = ProgressBar::new_spinner();
-    let told = |windows, _| {
+    let told = |windows: u64, _: i64| {
         bar.set_message(format!("{windows} windows"));
         bar.tick();
         std::future::ready(true)
     };
-    let before = backtest_stored(&store, is, range, told).await?;
-    let after = backtest_stored(&store, would_be, range, told).await?;
+    let memory = || SqliteStore::in_memory().map(Arc::new);
+    let mut before = backtest_stored(&store, memory()?, is, range, told).await?;
+    let mut after = backtest_stored(&store, memory()?, would_be, range, told).await?;
     bar.finish_and_clear();
+    before.tell_from(from);
+    after.tell_from(from);
     if before.summary.windows == 0 {
         return Err(Exit::Usage(format!(
             "the store holds no window of `{}` in that time",

@@ -5,7 +5,7 @@
 //! clock told (no data, engine trouble), mutes, and how events would be counted under another mapping; windows are
 //! taken as they were counted.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     BlobError, Commit, FrameBlob, History, HistoryRange, Ledger, Monitor, MonitorSpec, SHARD_SLICES,
