@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -145,21 +145,19 @@ impl Workbench {
     async fn keep(&self, found: &Backtest, severity: f64) -> Result<Kept, StoreError> {
         let labels = said_labels(self.history.as_ref(), &found.facts.monitor).await?;
         let rates = RateFigures::new(found, None, 0.0, severity);
-        let review = (!labels.is_empty()).then(|| Review::new(found, &labels, 0.0, severity));
-        let tuning = tune(found, (!labels.is_empty()).then_some(&labels[..]), 0.0, Goal::BestF1);
-        let report = write_report(found, &tuning, &labels, review.as_ref(), severity).await;
+        let tuning = tune(found, None, 0.0, Goal::BestF1);
+        let report = write_report(found, &tuning, &labels, None, severity).await;
         let report = report.map_err(|error| StoreError::Unusable(error.to_string()))?;
         let mut result = found.to_json();
-        let as_json = |value: Result<Value, serde_json::Error>| value.unwrap_or(Value::Null);
-        result["rate"] = as_json(serde_json::to_value(rates));
-        if let Some(review) = &review {
-            result["judged"] = as_json(serde_json::to_value(review.figures()));
-        }
+        result["rate"] = serde_json::to_value(rates).unwrap_or_default();
         let is_heard = |incident: &&Incident| found.is_heard(incident, severity);
         let heard: Vec<Incident> = found.incidents.iter().filter(is_heard).cloned().collect();
         let mut summary = rates.line();
-        if let Some(figures) = review.as_ref().map(Review::figures) {
-            summary += &format!("; {} of {} confirmed incidents found", figures.found, figures.labels);
+        if !labels.is_empty() {
+            // People confirm some incidents, not all: the others are not false for that.
+            let review = Review::new(found, &labels, 0.0, severity).figures();
+            summary += &format!("; {} of {} confirmed incidents found", review.found, review.labels);
+            result["confirmed"] = json!({ "labels": review.labels, "found": review.found });
         }
         let has_rules = !found.facts.rules.is_empty();
         Ok(Kept { heard, has_rules, severity, span_millis: found.span_millis, summary, result, report })
