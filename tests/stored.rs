@@ -165,7 +165,8 @@ async fn a_store_is_judged_again_and_confirmed_incidents_are_guarded() {
     let said = compare(&is, &[]);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.stdout.contains("0 lost, 0 gained; 1 of 1 confirmed incidents still heard of"), "{said:?}");
-    std::fs::write(&would_be, config(folder.path(), &address, 100.0)).unwrap();
+    let drops = config(folder.path(), &address, 70.0).replace("to = [", "direction = \"drop\"\nto = [");
+    std::fs::write(&would_be, drops).unwrap();
     let said = compare(&would_be, &[]);
     assert_eq!(said.code, Some(3), "{said:?}");
     assert!(said.stdout.contains(&format!("CONFIRMED INCIDENT LOST  {worst}")), "{said:?}");
