@@ -105,6 +105,7 @@ async fn prepared(file: &Path, store: &Path) -> Prepared {
     let files = FileSourceConfig {
         paths: vec![file.display().to_string()],
         format: source.format,
+        fields: source.decoder.fields().to_vec(),
         record_bytes_max: source.record_bytes_max,
         speed: None,
     };

@@ -80,7 +80,7 @@ pub enum PrepareError {
 /// Reads the inputs to their end. `source` makes what reads them from where it stood.
 pub async fn prepare(
     preparation: Preparation,
-    source: impl Fn(&Checkpoint) -> Result<Box<dyn Source>, SourceError>,
+    mut source: impl FnMut(&Checkpoint) -> Result<Box<dyn Source>, SourceError>,
     clock: Arc<dyn Clock>,
     board: StatusBoard,
 ) -> Result<Prepared, PrepareError> {
@@ -112,6 +112,7 @@ pub async fn prepare(
             limits: preparation.limits,
             clock: Arc::clone(&clock),
             board: board.clone(),
+            refused: None,
         };
         match run.run(&store).await {
             // Left there under another configuration.

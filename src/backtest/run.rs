@@ -1,7 +1,8 @@
 //! Raw events through the whole road.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
 use serde::Serialize;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -9,11 +10,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     anomaly::{Incident, IncidentKind, IncidentWire, MonitorFacts},
     pipeline::{
-        Clock, Engine, EngineLimits, History, HistoryRange, IncidentQuery, MonitorSpec, MonitorStatus,
-        RestoreError, RunError, RunPolicy, Runner, Source, StatusBoard, Store, StoreError, Telemetry, Totals,
-        restore,
+        Clock, DeadLetters, Engine, EngineLimits, History, HistoryRange, IncidentQuery, LettersKept,
+        MonitorSpec, MonitorStatus, RestoreError, RunError, RunPolicy, Runner, Source, StatusBoard, Store,
+        StoreError, Telemetry, Totals, restore,
     },
-    record::{Decoder, SourceId},
+    record::{Decoder, RejectSample, SourceId},
     store::SqliteStore,
 };
 
@@ -24,6 +25,8 @@ pub struct Backtest {
     pub incidents: Vec<Incident>,
     /// Where every event went, and how much there was.
     pub summary: BacktestSummary,
+    /// The first events that were refused, and why.
+    pub refused: Vec<RejectSample>,
     /// The windows, for charts and exports.
     pub store: Arc<SqliteStore>,
     /// Names, units and rules of the monitor.
@@ -82,12 +85,22 @@ pub async fn backtest(
     clock: Arc<dyn Clock>,
     board: StatusBoard,
 ) -> Result<Backtest, BacktestError> {
-    let store = Arc::new(SqliteStore::in_memory()?);
+    let store = Arc::new(SqliteStore::temporary()?);
     let (facts, interval_millis) = (spec.facts.clone(), spec.window.grid.width().millis());
-    let history =
-        HistoryRun { source_id: SourceId::new("backtest"), source, decoder, spec, limits, clock, board };
+    let refused = Refused::default();
+    let history = HistoryRun {
+        source_id: SourceId::new("backtest"),
+        source,
+        decoder,
+        spec,
+        limits,
+        clock,
+        board,
+        refused: Some(refused.clone()),
+    };
     let engine = history.run(&store).await?;
-    Ok(Backtest::of(store, facts, interval_millis, &engine.status().remove(0)).await?)
+    let found = Backtest::of(store, facts, interval_millis, &engine.status().remove(0)).await?;
+    Ok(Backtest { refused: refused.list(), ..found })
 }
 
 /// One monitor over a source that ends.
@@ -99,12 +112,37 @@ pub(super) struct HistoryRun {
     pub(super) limits: EngineLimits,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) board: StatusBoard,
+    /// Where the first refused events are kept, for people.
+    pub(super) refused: Option<Refused>,
+}
+
+/// Refused events kept for people; all are counted.
+const REFUSED_KEPT: usize = 20;
+
+/// The first refused events of a run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Refused(Arc<Mutex<Vec<RejectSample>>>);
+
+impl Refused {
+    fn list(&self) -> Vec<RejectSample> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl DeadLetters for Refused {
+    async fn keep(&mut self, rejects: &[RejectSample]) -> Result<LettersKept, StoreError> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = REFUSED_KEPT.saturating_sub(kept.len());
+        kept.extend(rejects.iter().take(room).cloned());
+        Ok(LettersKept::default())
+    }
 }
 
 impl HistoryRun {
     /// Reads the source to its end into `store`, as live.
     pub(super) async fn run(self, store: &Arc<SqliteStore>) -> Result<Engine, BacktestError> {
-        let Self { source_id, source, decoder, spec, limits, clock, board } = self;
+        let Self { source_id, source, decoder, spec, limits, clock, board, refused } = self;
         let now_millis = clock.now_millis();
         let engine =
             restore(store.as_ref(), source_id.clone(), decoder, vec![spec], false, limits, now_millis)
@@ -115,7 +153,10 @@ impl HistoryRun {
             source,
             engine,
             store: Arc::clone(store) as Arc<dyn Store>,
-            dead_letters: Vec::new(),
+            dead_letters: refused
+                .into_iter()
+                .map(|refused| Box::new(refused) as Box<dyn DeadLetters>)
+                .collect(),
             clock,
             telemetry: Arc::new(Telemetry::new()),
             board,
@@ -144,6 +185,11 @@ impl BacktestSummary {
     }
 }
 
+/// A refused event with its file and place.
+fn named(refused: &RejectSample) -> String {
+    format!("`{}` {}", refused.partition, refused.detail)
+}
+
 impl Backtest {
     /// What a monitor left in a store.
     pub(super) async fn of(
@@ -166,7 +212,13 @@ impl Backtest {
             None => (0, 0),
         };
         let num_judged = status.num_judged;
-        Ok(Self { incidents, summary, store, facts, interval_millis, span_millis, num_judged })
+        let refused = Vec::new();
+        Ok(Self { incidents, summary, refused, store, facts, interval_millis, span_millis, num_judged })
+    }
+
+    /// The first refused events, each with its file, its place and why.
+    pub fn refused_lines(&self) -> impl Iterator<Item = String> {
+        self.refused.iter().map(named)
     }
 
     /// Whether people would have heard of an incident: from its alert rules if the monitor has any, else from
@@ -192,6 +244,7 @@ impl Backtest {
     /// The published JSON document.
     pub fn to_json(&self) -> serde_json::Value {
         let incidents: Vec<IncidentWire> = self.incidents.iter().map(Into::into).collect();
-        serde_json::json!({ "incidents": incidents, "summary": self.summary })
+        let refused: Vec<String> = self.refused.iter().map(named).collect();
+        serde_json::json!({ "incidents": incidents, "summary": self.summary, "refused": refused })
     }
 }

@@ -12,11 +12,10 @@ use crate::{
     store::SqliteStore,
 };
 
-/// What `spec` would have said over the stored windows that start within `range`, with its results in `store`, which is
-/// empty. See [`replay`] for what is not seen; `told` is its.
+/// What `spec` would have said over the stored windows that start within `range`. See [`replay`] for what is not seen;
+/// `told` is its.
 pub async fn backtest_stored<H, F>(
     history: &H,
-    store: Arc<SqliteStore>,
     spec: Arc<MonitorSpec>,
     range: (i64, i64),
     told: impl FnMut(u64, i64) -> F,
@@ -25,6 +24,7 @@ where
     H: History + ?Sized,
     F: Future<Output = bool>,
 {
+    let store = Arc::new(SqliteStore::temporary()?);
     let (facts, interval_millis) = (spec.facts.clone(), spec.window.grid.width().millis());
     let status = replay(history, store.as_ref(), spec, range, told).await?;
     Ok(Backtest::of(store, facts, interval_millis, &status).await?)

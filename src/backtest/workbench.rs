@@ -125,10 +125,9 @@ impl Workbench {
                 goes_on
             }
         };
-        let store = self.files.scratch(id).map_err(|error| error.to_string())?;
         let range = (i64::MIN, order.to_millis);
-        let found = backtest_stored(self.history.as_ref(), store, order.spec, range, told).await;
-        let kept = match found {
+        let found = backtest_stored(self.history.as_ref(), order.spec, range, told).await;
+        match found {
             Ok(mut found) => {
                 let (begin, end) = found.span_millis;
                 let history = ((end - begin) as f64 * order.split) as i64;
@@ -137,9 +136,7 @@ impl Workbench {
             }
             Err(ReplayError::Stopped) => Err(String::new()),
             Err(error) => Err(error.to_string()),
-        };
-        self.files.remove_scratch(id);
-        kept
+        }
     }
 
     async fn keep(&self, found: &Backtest, severity: f64) -> Result<Kept, StoreError> {

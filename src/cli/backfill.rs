@@ -12,19 +12,19 @@ use serde_json::{Value, json};
 
 use super::{
     Exit,
-    backtest::RunArguments,
+    backtest::{RunArguments, show_progress},
     client::{Client, encoded},
-    open, output,
+    inputs, open, output,
 };
 use crate::{
     backtest::{Preparation, Prepared, prepare},
     config::StoreConfig,
     pipeline::{
-        BackfillProgress, EngineLimits, History, MonitorSpec, Source, SourceError, StatusBoard, SystemClock,
+        BackfillProgress, EngineLimits, MonitorSpec, Source, SourceError, StatusBoard, SystemClock,
         backfill as take_over,
     },
     record::Checkpoint,
-    sources::{FileSource, FileSourceConfig},
+    sources::{Damages, FileSource, FileSourceConfig},
     store::{LockError, SqliteStore, StoreLock},
 };
 
@@ -76,16 +76,15 @@ pub(super) async fn backfill(arguments: BackfillArguments) -> anyhow::Result<()>
     let token = config.server.token.as_ref().map(|token| token.expose().to_owned());
     let client = Client::new(&url, arguments.token.clone().or(token));
     let (source, spec) = open::monitor(config, &arguments.run.monitor)?;
-    let files = open::files(&arguments.run.inputs, source.format, source.record_bytes_max)?;
+    let inputs = inputs::inputs(&arguments.run.inputs, &source, &spec).await?;
     let preparation = Preparation {
         inputs: arguments.run.inputs.join(" "),
-        decoder: source.decoder,
+        decoder: inputs.decoder,
         spec: Arc::clone(&spec),
         limits: EngineLimits { threads: arguments.run.threads.max(1), ..EngineLimits::default() },
         store: store.path.clone(),
     };
-    let ends_millis = begins(&store, &spec).await.unwrap_or(i64::MAX).min(until_millis);
-    let prepared = read(preparation, files, ends_millis).await?;
+    let prepared = read(preparation, &inputs.config).await?;
     let handed = match StoreLock::acquire(&store.path) {
         Ok(_lock) => offline(&store, &spec, until_millis).await?,
         Err(LockError::Held { .. }) => online(&client, &spec.facts.monitor, until_millis).await?,
@@ -96,26 +95,23 @@ pub(super) async fn backfill(arguments: BackfillArguments) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Start of the monitor's first stored window.
-async fn begins(store: &StoreConfig, spec: &MonitorSpec) -> Option<i64> {
-    let store =
-        store.path.exists().then(|| SqliteStore::open(&store.path, store.durability).ok()).flatten()?;
-    store.span(&spec.facts.monitor).await.ok().flatten().map(|(first, _)| first)
-}
-
 /// Reads the inputs into the store beside the monitor's.
-async fn read(
-    preparation: Preparation,
-    files: FileSourceConfig,
-    ends_millis: i64,
-) -> anyhow::Result<Prepared> {
+async fn read(preparation: Preparation, files: &FileSourceConfig) -> anyhow::Result<Prepared> {
     let board = StatusBoard::default();
-    let progress = tokio::spawn(show_reading(board.clone(), ends_millis));
-    let source = |checkpoint: &Checkpoint| -> Result<Box<dyn Source>, SourceError> {
-        Ok(Box::new(FileSource::new(files.clone(), checkpoint)?))
+    let (mut damages, mut progress) = (Damages::default(), None);
+    let outcome = {
+        let source = |checkpoint: &Checkpoint| -> Result<Box<dyn Source>, SourceError> {
+            let source = FileSource::new(files.clone(), checkpoint)?;
+            damages = source.damages();
+            progress = Some(tokio::spawn(show_progress(board.clone(), source.reach())));
+            Ok(Box::new(source))
+        };
+        prepare(preparation, source, Arc::new(SystemClock), board.clone()).await
     };
-    let outcome = prepare(preparation, source, Arc::new(SystemClock), board).await;
-    progress.abort();
+    if let Some(progress) = progress {
+        progress.abort();
+    }
+    damages.list().iter().for_each(output::warn);
     Ok(outcome?)
 }
 
@@ -158,31 +154,6 @@ async fn online(client: &Client, monitor: &str, until_millis: i64) -> anyhow::Re
         if step.left == 0 {
             return Ok(handed);
         }
-    }
-}
-
-/// How far reading has come, in event time: up to the monitor's first window, if it is known.
-async fn show_reading(board: StatusBoard, ends_millis: i64) {
-    let style = |template| ProgressStyle::with_template(template).expect("the template is valid");
-    let bar = ProgressBar::new_spinner().with_style(style("{spinner} {elapsed} {msg}"));
-    let (started, mut first) = (Instant::now(), None);
-    loop {
-        if let (Some(source), Some(monitor)) = (board.sources().first(), board.monitors().first())
-            && let Some(newest) = monitor.newest_event_millis
-        {
-            let first = *first.get_or_insert(newest);
-            let rate = source.num_records as f64 / started.elapsed().as_secs_f64().max(0.1);
-            let through =
-                Timestamp::from_millisecond(newest).map(|time| time.to_string()).unwrap_or_default();
-            if ends_millis < i64::MAX && ends_millis > first {
-                bar.set_style(style("{spinner} {elapsed} [{bar:30}] {msg}, {eta} left"));
-                bar.set_length((ends_millis - first).unsigned_abs() / 1000);
-                bar.set_position((newest - first).unsigned_abs() / 1000);
-            }
-            bar.set_message(format!("{} records ({rate:.0}/s), read up to {through}", source.num_records));
-        }
-        bar.tick();
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

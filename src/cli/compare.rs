@@ -1,6 +1,6 @@
 //! `tidewatch compare`: what a change of the configuration would gain, lose and move, on the same data.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::ProgressBar;
@@ -9,7 +9,6 @@ use super::{Exit, backtest::Run, open, output};
 use crate::{
     anomaly::Incident,
     backtest::{Backtest, Comparison, FailOn, Label, backtest_stored, said_labels},
-    store::SqliteStore,
 };
 
 /// Arguments of `compare`.
@@ -107,9 +106,8 @@ async fn stored(arguments: &CompareArguments) -> anyhow::Result<(Backtest, Backt
         bar.tick();
         std::future::ready(true)
     };
-    let memory = || SqliteStore::in_memory().map(Arc::new);
-    let mut before = backtest_stored(&store, memory()?, is, range, told).await?;
-    let mut after = backtest_stored(&store, memory()?, would_be, range, told).await?;
+    let mut before = backtest_stored(&store, is, range, told).await?;
+    let mut after = backtest_stored(&store, would_be, range, told).await?;
     bar.finish_and_clear();
     before.tell_from(from);
     after.tell_from(from);

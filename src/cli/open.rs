@@ -10,8 +10,6 @@ use crate::{
     backtest::{Backtest, Label, read_labels},
     config::{Config, ConfigError, Environment, SourceConfig, StoreConfig},
     pipeline::MonitorSpec,
-    record::{Checkpoint, Format},
-    sources::{FileSource, FileSourceConfig},
     store::SqliteStore,
 };
 
@@ -42,30 +40,6 @@ pub(super) fn monitor(config: Config, name: &str) -> anyhow::Result<(SourceConfi
         }
     }
     Err(Exit::Usage(format!("no monitor `{name}`; there are: {}", known.join(", "))).into())
-}
-
-/// Files, patterns or standard input, to be read once from their beginning.
-pub(super) fn inputs(
-    paths: &[String],
-    format: Format,
-    record_bytes_max: usize,
-) -> anyhow::Result<FileSource> {
-    let files = files(paths, format, record_bytes_max)?;
-    Ok(FileSource::new(files, &Checkpoint::default()).map_err(|error| Exit::Usage(error.to_string()))?)
-}
-
-/// The same, to be read from wherever they stood.
-pub(super) fn files(
-    paths: &[String],
-    format: Format,
-    record_bytes_max: usize,
-) -> anyhow::Result<FileSourceConfig> {
-    for path in paths {
-        if path != "-" && !path.contains(['*', '?', '[']) && !Path::new(path).exists() {
-            return Err(Exit::Usage(format!("no file `{path}`")).into());
-        }
-    }
-    Ok(FileSourceConfig { paths: paths.to_vec(), format, record_bytes_max, speed: None })
 }
 
 /// The store of a service, which may run.

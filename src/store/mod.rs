@@ -7,6 +7,8 @@
 mod adopt;
 mod backfill;
 mod dead_letters;
+mod deliveries;
+mod incidents;
 mod instructions;
 mod lock;
 mod migrate;

@@ -1,6 +1,6 @@
 //! The results of backtests in a folder: two files each, the report and the rest.
 
-use std::{fs, io, path::PathBuf, sync::Arc};
+use std::{fs, io, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,7 +8,6 @@ use serde_json::Value;
 use crate::{
     anomaly::Incident,
     pipeline::{BacktestRow, BacktestsError},
-    store::{Durability, SqliteStore},
 };
 
 /// Everything that is kept of one.
@@ -53,14 +52,8 @@ impl Files {
         let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
         let mut rows = Vec::new();
         for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-            match path.extension().and_then(|ending| ending.to_str()) {
-                Some("json") => {}
-                // Left by a service that was killed.
-                Some("db" | "db-wal" | "db-shm") => {
-                    drop(fs::remove_file(&path));
-                    continue;
-                }
-                _ => continue,
+            if path.extension().is_none_or(|ending| ending != "json") {
+                continue;
             }
             let text = fs::read_to_string(&path).map_err(|error| error.to_string());
             match text
@@ -76,25 +69,6 @@ impl Files {
             (a.created_millis, a.id.len(), &a.id).cmp(&(b.created_millis, b.id.len(), &b.id))
         });
         rows
-    }
-
-    /// A store for the windows of one that runs; what a killed service left is removed.
-    pub(super) fn scratch(&self, id: &str) -> Result<Arc<SqliteStore>, BacktestsError> {
-        fs::create_dir_all(&self.folder).map_err(|error| self.failed(&error))?;
-        self.remove_scratch(id);
-        Ok(Arc::new(SqliteStore::open(&self.path(id, "db"), Durability::Normal)?))
-    }
-
-    /// Removes it.
-    pub(super) fn remove_scratch(&self, id: &str) {
-        for ending in ["db", "db-wal", "db-shm"] {
-            match fs::remove_file(self.path(id, ending)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::warn!(%error, id, "the windows of a backtest stay behind");
-                }
-                _ => {}
-            }
-        }
     }
 
     fn failed(&self, error: &dyn std::fmt::Display) -> BacktestsError {
