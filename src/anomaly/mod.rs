@@ -14,6 +14,7 @@ mod life;
 pub mod locate;
 mod merge;
 mod pace;
+mod pairing;
 mod related;
 mod rules;
 mod space;
@@ -27,6 +28,7 @@ pub use incident::{Impact, Incident, IncidentKind, IncidentState, MEMBERS_KEPT, 
 pub use life::{Lives, Milestone, MilestoneKind, Mute};
 pub use merge::{Anomaly, AnomalyTracker, MINOR_RECORDED_FROM, PAGE_RECORDED_FROM, SeverityTrack};
 pub use pace::{DIGEST_ENTRIES_MAX, DigestEntry, DigestEvery, HeldBack, Pacing};
+pub use pairing::pair;
 pub use related::Related;
 pub use rules::{Conditions, DURATION_WINDOWS_MAX, MinDuration, RuleEvent, Schedule};
 pub use view::{MeasureFacts, MeasureShape, MonitorFacts, Reading, WindowView};

@@ -9,10 +9,11 @@ use axum::{
     response::Html,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::{
+    configuring::{ConfigChange, ConfiguringError},
     error::ApiError,
     json::{JsonBody, millis, required, word},
     monitors::Name,
@@ -20,7 +21,7 @@ use super::{
     state::App,
     wire::{ErrorWire, rfc3339},
 };
-use crate::pipeline::{BacktestOrder, BacktestRow, Backtests};
+use crate::pipeline::{BacktestOrder, BacktestRow, Backtests, MonitorSpec};
 
 /// From which peak severity on incidents count when nobody says.
 const SEVERITY: f64 = 70.0;
@@ -36,6 +37,10 @@ pub(super) struct OrderBody {
     monitor: Option<String>,
     /// What to call it.
     name: Option<String>,
+    /// Other settings: all tables of the monitor, as text.
+    toml: Option<String>,
+    /// Or keys from the monitor's table on, such as `severity`, `alerts.0.severity`; `null` takes one out.
+    set: Option<Map<String, Value>>,
     /// Incidents from this RFC 3339 time on are told; what was before is learned.
     from: Option<String>,
     /// Windows before this RFC 3339 time.
@@ -102,6 +107,36 @@ impl App {
         let kept = self.parts.backtests.as_deref();
         kept.ok_or_else(|| ApiError::unavailable("backtests need a store that is a file".to_owned()))
     }
+
+    /// The settings of a monitor as they run, or with a change.
+    fn settings(
+        &self,
+        monitor: &str,
+        toml: Option<String>,
+        set: Option<Map<String, Value>>,
+    ) -> Result<Arc<MonitorSpec>, ApiError> {
+        let spec = self.parts.specs.get(monitor);
+        let spec =
+            spec.ok_or_else(|| ApiError::not_found(format!("monitor `{monitor}` has no past here")))?;
+        let change = match (toml, set) {
+            (None, None) => return Ok(Arc::clone(spec)),
+            (Some(text), None) => ConfigChange::Text(text),
+            (None, Some(keys)) => ConfigChange::Keys(keys.into_iter().collect()),
+            (Some(_), Some(_)) => {
+                return Err(ApiError::bad_request("give one of `toml` and `set`, not both"));
+            }
+        };
+        let tried = self.configuring()?.try_change(monitor, change)?;
+        let (_, changed) = tried.settings.map_err(ConfiguringError::Invalid)?;
+        if changed.shape() != spec.shape() {
+            return Err(ApiError::bad_request(format!(
+                "stored windows have another shape than these settings ask for (`{}`, not `{}`)",
+                spec.shape(),
+                changed.shape()
+            )));
+        }
+        Ok(changed)
+    }
 }
 
 /// Orders one. One runs at a time, the others wait.
@@ -112,7 +147,7 @@ impl App {
     request_body = OrderBody,
     responses(
         (status = 200, body = Ordered, description = "It waits, or runs"),
-        (status = 400, body = ErrorWire, description = "The body cannot be read"),
+        (status = 400, body = ErrorWire, description = "The body cannot be read, or the settings are wrong"),
         (status = 404, body = ErrorWire, description = "No such monitor"),
         (status = 503, body = ErrorWire, description = "Too many wait"),
     )
@@ -123,8 +158,7 @@ pub(super) async fn order(
 ) -> Result<Json<Ordered>, ApiError> {
     let monitor = required("monitor", body.monitor)?;
     app.monitor(&monitor)?;
-    let spec = app.parts.specs.get(&monitor);
-    let spec = spec.ok_or_else(|| ApiError::not_found(format!("monitor `{monitor}` has no past here")))?;
+    let spec = app.settings(&monitor, body.toml, body.set)?;
     let split = body.split.unwrap_or(0.0);
     if !(0.0..1.0).contains(&split) {
         return Err(ApiError::bad_request(format!("`split`: {split}; expected 0 up to 1")));
@@ -135,7 +169,7 @@ pub(super) async fn order(
     }
     let id = app.backtests()?.order(BacktestOrder {
         name: word("name", body.name)?,
-        spec: Arc::clone(spec),
+        spec,
         from_millis: millis("from", body.from.as_deref())?,
         to_millis: millis("to", body.to.as_deref())?.unwrap_or(i64::MAX),
         split,

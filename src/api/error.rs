@@ -63,6 +63,11 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, error)
     }
 
+    /// 409: things are not as the client thinks, or cannot become so.
+    pub(super) fn conflict(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, error)
+    }
+
     /// 413: over the limit.
     pub(super) fn too_large(bytes_max: usize) -> Self {
         let error = format!("the body has more than {bytes_max} bytes, decompressed; send it in parts");

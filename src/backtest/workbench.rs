@@ -80,13 +80,17 @@ impl Workbench {
                 continue;
             };
             let (bench, runtime, stop) = (Arc::clone(&self), tokio::runtime::Handle::current(), stop.clone());
-            let asked = id.clone();
+            let (asked, again, own) = (id.clone(), order.clone(), own_stop.clone());
             let work = tokio::task::spawn_blocking(move || {
-                let stopped = || stop.is_cancelled() || own_stop.is_cancelled();
+                let stopped = || stop.is_cancelled() || own.is_cancelled();
                 runtime.block_on(bench.run(&asked, order, &stopped))
             });
             let outcome = work.await.unwrap_or_else(|error| Err(format!("it broke off: {error}")));
-            self.finish(&id, outcome);
+            match outcome {
+                // A new configuration is taken in: it begins again afterwards.
+                Err(why) if why.is_empty() && !own_stop.is_cancelled() => self.put_back(&id, again),
+                outcome => self.finish(&id, outcome),
+            }
         }
     }
 
@@ -101,6 +105,13 @@ impl Workbench {
         let job = jobs.iter_mut().find(|job| job.order.is_some())?;
         job.row.state = "running".to_owned();
         Some((job.row.id.clone(), job.order.take()?, job.stop.clone()))
+    }
+
+    fn put_back(&self, id: &str, order: BacktestOrder) {
+        if let Some(job) = self.jobs().iter_mut().find(|job| job.row.id == id) {
+            (job.row.state, job.row.progress) = ("queued".to_owned(), 0.0);
+            job.order = Some(order);
+        }
     }
 
     /// What one found, and the sentence about it; an error says why not.

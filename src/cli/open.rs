@@ -8,21 +8,25 @@ use jiff::Timestamp;
 use super::{Exit, output};
 use crate::{
     backtest::{Backtest, Label, read_labels},
-    config::{Config, ConfigError, Environment, SourceConfig, StoreConfig},
+    config::{Config, ConfigFiles, Environment, SourceConfig, StoreConfig},
     pipeline::MonitorSpec,
     store::SqliteStore,
 };
 
-/// Reads and checks a configuration file and the calendars it names.
+/// Reads and checks a configuration, a file or a folder of files, and the calendars it names.
 pub(super) fn config(path: &Path) -> anyhow::Result<Config> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+    Ok(files(path)?.1)
+}
+
+/// The files of a configuration, and what they say.
+pub(super) fn files(path: &Path) -> anyhow::Result<(ConfigFiles, Config)> {
+    let files = ConfigFiles::read(path)?;
     let context = || format!("in `{}`", path.display());
-    let mut config = Config::parse(&text, &Environment::of_process()).with_context(context)?;
-    for unusable in config.read_calendars().with_context(context)? {
+    let (config, left_out) = files.parse(&Environment::of_process()).with_context(context)?;
+    for unusable in left_out {
         output::warn(format!("calendar {unusable}; left out"));
     }
-    Ok(config)
+    Ok((files, config))
 }
 
 /// The source that a monitor reads, and the monitor.

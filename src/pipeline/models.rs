@@ -292,7 +292,7 @@ impl Models {
     }
 
     /// Learns a stored window, given by the blobs of all its shards, unless a shard's snapshot already has, after
-    /// what was heard before it. `read` is given what each series scored.
+    /// what was heard before it. `read` is given what each series scored; relations are numbered behind the measures.
     pub fn fold(
         &mut self,
         window: &[FrameBlob],
@@ -406,7 +406,10 @@ impl Models {
             for (index, cells) in frame.cells.chunks(width).enumerate() {
                 let slice = first + index;
                 if slice * width < self.series.len() {
-                    self.observe_relations(slice, cells, seen(slice, blob.start_millis));
+                    let readings = self.observe_relations(slice, cells, seen(slice, blob.start_millis));
+                    for (relation, reading) in readings.into_iter().enumerate() {
+                        read(SeriesAt { slice, measure: width + relation }, reading);
+                    }
                 }
             }
         }

@@ -50,6 +50,7 @@ pub struct Telemetry {
     source_trouble: IntCounterVec,
     acknowledge_seconds: Histogram,
     letters: IntCounterVec,
+    reloads: IntCounterVec,
     stream: IntCounterVec,
 }
 
@@ -226,6 +227,11 @@ impl Telemetry {
                 &["source", "kind"],
             ),
             acknowledge_seconds,
+            reloads: counter(
+                "tidewatch_config_reloads_total",
+                "Times the configuration was read again: done, refused (what ran before goes on).",
+                &["outcome"],
+            ),
             registry,
         }
     }
@@ -300,6 +306,34 @@ impl Telemetry {
             if let Some(newest) = monitor.newest_event_millis {
                 self.event_lag.with_label_values(&[name]).set((now_millis - newest) as f64 / 1e3);
             }
+        }
+    }
+
+    /// Forgets what holds of sources, monitors and notifiers, before others begin to tell.
+    pub fn forget_gauges(&self) {
+        for gauge in [
+            &self.source_up,
+            &self.windows_open,
+            &self.series,
+            &self.learning,
+            &self.incidents_open,
+            &self.nominal_measured,
+            &self.told,
+            &self.feedback,
+            &self.alerts_waiting,
+            &self.records_behind,
+        ] {
+            gauge.reset();
+        }
+        for gauge in [
+            &self.source_lag,
+            &self.event_lag,
+            &self.false_alarms_nominal,
+            &self.precision,
+            &self.response_rate,
+            &self.seconds_behind,
+        ] {
+            gauge.reset();
         }
     }
 
@@ -475,6 +509,25 @@ impl BackfillStepTaken<'_> {
                 tracing::info!(monitor = self.monitor, added, left, "backfill step taken");
             }
             Err(error) => tracing::warn!(monitor = self.monitor, %error, "backfill step not taken"),
+        }
+    }
+}
+
+/// The configuration was read again.
+#[derive(Debug)]
+pub struct Reload<'a> {
+    /// Why it was not taken in.
+    pub refused: Option<&'a str>,
+}
+
+impl Reload<'_> {
+    /// Writes the log line and moves the counter.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let outcome = if self.refused.is_some() { "refused" } else { "done" };
+        telemetry.reloads.with_label_values(&[outcome]).inc();
+        match self.refused {
+            Some(why) => tracing::error!(why, "configuration refused, what ran before goes on"),
+            None => tracing::info!("configuration taken in"),
         }
     }
 }

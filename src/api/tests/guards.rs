@@ -18,7 +18,7 @@ use crate::{
     record::SourceId,
 };
 
-const ROUTES: [(&str, &str); 49] = [
+const ROUTES: [(&str, &str); 56] = [
     ("get", "/"),
     ("get", "/assets/{name}"),
     ("get", "/health/live"),
@@ -66,6 +66,13 @@ const ROUTES: [(&str, &str); 49] = [
     ("get", "/api/v1/backtests/{id}/report"),
     ("post", "/api/v1/monitors/{name}/events"),
     ("delete", "/api/v1/monitors/{name}/events/{number}"),
+    ("get", "/api/v1/monitors/{name}/config"),
+    ("put", "/api/v1/monitors/{name}/config"),
+    ("post", "/api/v1/monitors/{name}/config/preview"),
+    ("post", "/api/v1/monitors"),
+    ("post", "/api/v1/propose"),
+    ("post", "/api/v1/reload"),
+    ("get", "/api/v1/reload"),
     ("get", "/api/v1/explain"),
     ("get", "/api/v1/openapi.json"),
 ];

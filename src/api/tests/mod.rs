@@ -138,6 +138,7 @@ impl Bench {
             feed: feed.clone(),
             intakes: BTreeMap::from([("clicks".to_owned(), intake.clone())]),
             backtests: None,
+            configuring: None,
             token: None,
         });
         let limits = ApiLimits { body_bytes_max: 4 << 20, ..ApiLimits::default() };
