@@ -123,14 +123,18 @@ async fn a_store_is_judged_again_and_confirmed_incidents_are_guarded() {
     let worst = worst["id"].as_str().unwrap().to_owned();
     post(&api(&format!("incidents/{worst}/feedback")), json!({ "label": "confirmed" })).await;
 
-    let id = post(&api("backtests"), json!({ "monitor": "shop", "name": "as it is" })).await["id"].clone();
-    let id = id.as_str().expect("an id").to_owned();
-    let row = wait_until("the backtest", async || {
-        let row = get_json(&api("backtests")).await?["backtests"][0].clone();
-        assert_ne!(row["state"], "failed", "{row}");
-        (row["state"] == "done").then_some(row)
-    })
-    .await;
+    let run = async |order: Value| {
+        let id = post(&api("backtests"), order).await["id"].as_str().expect("an id").to_owned();
+        wait_until("the backtest", async || {
+            let list = get_json(&api("backtests")).await?;
+            let row = list["backtests"].as_array()?.iter().find(|row| row["id"] == id.as_str())?.clone();
+            assert_ne!(row["state"], "failed", "{row}");
+            (row["state"] == "done").then_some(row)
+        })
+        .await
+    };
+    let row = run(json!({ "monitor": "shop", "name": "as it is" })).await;
+    let id = row["id"].as_str().expect("an id").to_owned();
     assert_eq!((&row["id"], &row["name"], &row["progress"]), (&json!(id), &json!("as it is"), &json!(1.0)));
     let result = get_json(&api(&format!("backtests/{id}"))).await.expect("a result");
     assert_eq!(peaks(&result), peaks(&live), "the same incidents as live, with the same severities");
@@ -145,11 +149,16 @@ async fn a_store_is_judged_again_and_confirmed_incidents_are_guarded() {
         "{same}"
     );
     assert!(same["kept"].as_u64().unwrap() >= 1, "{same}");
+    let drops = run(json!({ "monitor": "shop", "set": { "alerts.0.direction": "drop" } })).await;
+    let drops = drops["id"].as_str().unwrap();
+    let change = get_json(&api(&format!("backtests/compare?a={id}&b={drops}"))).await.expect("a comparison");
+    assert_eq!(change["confirmed_lost"][0]["id"], json!(worst), "{change}");
+    let client = reqwest::Client::new();
+    assert_eq!(client.delete(api(&format!("backtests/{drops}"))).send().await.unwrap().status(), 204);
     service.stop();
     service.spawn();
     let kept = wait_until("the service", async || get_json(&api(&format!("backtests/{id}"))).await).await;
     assert_eq!(kept, result, "results outlive the service");
-    let client = reqwest::Client::new();
     assert_eq!(client.delete(api(&format!("backtests/{id}"))).send().await.unwrap().status(), 204);
     assert_eq!(get_json(&api("backtests")).await.unwrap()["backtests"], json!([]));
     assert_eq!(reqwest::get(api(&format!("backtests/{id}"))).await.unwrap().status(), 404);
