@@ -19,12 +19,13 @@ pub use service::{Reloader, Service, Written};
 
 use crate::{
     api::{self, ApiLimits, ApiState, Configuring, Feed, MonitorInfo, NotifierInfo},
+    backtest::Workbench,
     config::{Config, SourceConfig, SourceKind},
     notifiers::Charts,
     pipeline::{
-        Clock, Courier, DeadLetters, DeliveryPolicy, Desk, Engine, EngineLimits, History, IncidentWatcher,
-        Notifier, Outbox, RestoreError, RunError, RunPolicy, Runner, Source, SourceError, StatusBoard, Store,
-        StoreError, Telemetry, restore,
+        Backtests, Clock, Courier, DeadLetters, DeliveryPolicy, Desk, Engine, EngineLimits, History,
+        IncidentWatcher, Notifier, Outbox, RestoreError, RunError, RunPolicy, Runner, Source, SourceError,
+        StatusBoard, Store, StoreError, Telemetry, restore,
     },
     record::Checkpoint,
     sources::{FileSource, HttpIntake, HttpSource, SimulatedSource, SimulatedSourceConfig},
@@ -66,6 +67,8 @@ struct Lasting {
     surroundings: Surroundings,
     telemetry: Arc<Telemetry>,
     board: StatusBoard,
+    /// Backtests; `None` without a folder for their results.
+    bench: Option<Arc<Workbench>>,
     /// Whoever changes the configuration.
     configuring: Option<Arc<dyn Configuring>>,
 }
@@ -183,6 +186,13 @@ impl Parts {
             let stop = shared.stop.clone();
             others.spawn(async move { courier.run(stop).await.map_err(Into::into) });
         }
+        if let Some(bench) = lasting.bench.clone() {
+            let work = bench.work(shared.stop.clone());
+            others.spawn(async move {
+                work.await;
+                Ok(())
+            });
+        }
         let state = ApiState {
             history: Arc::clone(&shared.store) as Arc<dyn History>,
             board: shared.board.clone(),
@@ -194,6 +204,7 @@ impl Parts {
             notifiers,
             feed,
             intakes,
+            backtests: lasting.bench.clone().map(|bench| bench as Arc<dyn Backtests>),
             configuring: lasting.configuring.clone(),
             token: config.server.token.map(|token| token.expose().to_owned()),
         };
@@ -239,6 +250,14 @@ fn flat<T, E: Into<ServiceError>>(
         Ok(outcome) => outcome.map_err(Into::into),
         Err(error) => Err(ServiceError::Serve(io::Error::other(error))),
     }
+}
+
+/// Results of backtests lie beside the store.
+fn workbench(surroundings: &Surroundings) -> Option<Arc<Workbench>> {
+    let mut folder = surroundings.store.path()?.into_os_string();
+    folder.push(".backtests");
+    let history = Arc::clone(&surroundings.store) as Arc<dyn History>;
+    Some(Arc::new(Workbench::new(folder.into(), history, Arc::clone(&surroundings.clock))))
 }
 
 /// A watcher that tells the clients of the API, and another one if there is one.

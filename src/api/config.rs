@@ -29,7 +29,7 @@ const LOOKED_AT_MILLIS: i64 = 30 * 86_400_000;
 const LIMITS: RescoreLimits = RescoreLimits { values: 20_000_000, time: Duration::from_secs(20) };
 
 impl App {
-    fn configuring(&self) -> Result<Arc<dyn Configuring>, ApiError> {
+    pub(super) fn configuring(&self) -> Result<Arc<dyn Configuring>, ApiError> {
         let why = "the service was started without a configuration file";
         self.parts.configuring.clone().ok_or_else(|| ApiError::forbidden(why))
     }

@@ -12,6 +12,8 @@
 //! Not here: TLS, users and roles; a proxy in front does these. Nothing is changed but by POST, PUT and
 //! DELETE.
 
+mod backfill;
+mod backtests;
 mod body;
 mod calendar;
 mod care;
@@ -153,6 +155,11 @@ fn guarded_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(feedback::missed))
         .routes(routes!(feedback::list))
         .routes(routes!(feedback::undo))
+        .routes(routes!(backfill::step))
+        .routes(routes!(backtests::list, backtests::order))
+        .routes(routes!(backtests::compare))
+        .routes(routes!(backtests::one, backtests::remove))
+        .routes(routes!(backtests::report))
         .routes(routes!(entered::add))
         .routes(routes!(entered::remove))
         .routes(routes!(config::show, config::save))

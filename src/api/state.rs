@@ -17,7 +17,7 @@ use super::{
 use crate::{
     anomaly::MonitorFacts,
     calendar::Calendar,
-    pipeline::{Clock, Desk, History, MonitorSpec, SourceState, StatusBoard, Telemetry},
+    pipeline::{Backtests, Clock, Desk, History, MonitorSpec, SourceState, StatusBoard, Telemetry},
     record::SourceId,
     sources::HttpIntake,
     window::MeasureKind,
@@ -45,6 +45,8 @@ pub struct ApiState {
     pub feed: Feed,
     /// The sources that take posts, by name.
     pub intakes: BTreeMap<String, HttpIntake>,
+    /// Where backtests are run and kept; `None` without a folder to keep them in.
+    pub backtests: Option<Arc<dyn Backtests>>,
     /// Whoever holds the configuration's files; `None` when it does not come from files.
     pub configuring: Option<Arc<dyn Configuring>>,
     /// What a client must show as a bearer token; `None` lets everyone in.

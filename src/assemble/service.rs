@@ -10,6 +10,7 @@ use super::{
     Lasting, Parts, ServiceError, Surroundings,
     desk::{Errand, FileDesk},
     reload::may_follow,
+    workbench,
 };
 use crate::{
     api::{Configuring, Front},
@@ -94,6 +95,7 @@ impl Service {
         let files = written
             .map(|Written { files, prepare }| (Arc::new(FileDesk::new(files, asked.clone())), prepare));
         let lasting = Lasting {
+            bench: workbench(&surroundings),
             surroundings,
             telemetry: Arc::new(Telemetry::new()),
             board: StatusBoard::default(),

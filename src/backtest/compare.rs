@@ -51,12 +51,17 @@ struct MovedWire {
 }
 
 impl<'b> Comparison<'b> {
-    /// Incidents are the same when they overlap; each has at most one partner, those that share most time first.
+    /// Of what people would have heard of. See [`Comparison::of`].
     pub fn new(before: &'b Backtest, after: &'b Backtest, severity: f64, confirmed: &'b [Label]) -> Self {
         let heard = |found: &'b Backtest| -> Vec<&'b Incident> {
             found.incidents.iter().filter(|incident| found.is_heard(incident, severity)).collect()
         };
-        let (old, new) = (heard(before), heard(after));
+        Self::of(heard(before), heard(after), confirmed)
+    }
+
+    /// Incidents are the same when they overlap; each has at most one partner, those that share most time first.
+    #[expect(clippy::needless_pass_by_value, reason = "made for this call")]
+    pub fn of(old: Vec<&'b Incident>, new: Vec<&'b Incident>, confirmed: &'b [Label]) -> Self {
         let pairs = pair(&old, &new);
         let (mut partner_of_old, mut partner_of_new) = (vec![None; old.len()], vec![None; new.len()]);
         for (a, b) in pairs {

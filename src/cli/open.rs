@@ -3,12 +3,14 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
+use jiff::Timestamp;
 
 use super::{Exit, output};
 use crate::{
     backtest::{Backtest, Label, read_labels},
-    config::{Config, ConfigFiles, Environment, SourceConfig},
+    config::{Config, ConfigFiles, Environment, SourceConfig, StoreConfig},
     pipeline::MonitorSpec,
+    store::SqliteStore,
 };
 
 /// Reads and checks a configuration, a file or a folder of files, and the calendars it names.
@@ -42,6 +44,24 @@ pub(super) fn monitor(config: Config, name: &str) -> anyhow::Result<(SourceConfi
         }
     }
     Err(Exit::Usage(format!("no monitor `{name}`; there are: {}", known.join(", "))).into())
+}
+
+/// The store of a service, which may run.
+pub(super) fn store(store: &StoreConfig) -> anyhow::Result<SqliteStore> {
+    let path = store.path.display();
+    if !store.path.exists() {
+        return Err(Exit::Usage(format!("no store `{path}`; has the service run yet?")).into());
+    }
+    Ok(SqliteStore::open(&store.path, store.durability)?)
+}
+
+/// An RFC 3339 time.
+pub(super) fn instant(name: &str, text: Option<&str>, default: i64) -> anyhow::Result<i64> {
+    let Some(text) = text else { return Ok(default) };
+    let instant: Timestamp = text
+        .parse()
+        .map_err(|_| Exit::Usage(format!("{name}: `{text}` is not RFC 3339, e.g. 2026-03-01T00:00:00Z")))?;
+    Ok(instant.as_millisecond())
 }
 
 /// Labels for a backtest, from any of the forms that [`read_labels`] knows.

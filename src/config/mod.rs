@@ -78,7 +78,7 @@ pub struct ServerConfig {
 }
 
 /// The store.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
     /// The file.
     pub path: PathBuf,

@@ -11,6 +11,8 @@
 //! The engine touches no network, disk, clock or environment; the [`Runner`] and the couriers carry out what it
 //! decides.
 
+mod backfill;
+mod backtests;
 mod carry_out;
 mod clock;
 mod commit;
@@ -32,6 +34,7 @@ mod preview;
 mod realised;
 mod reconsider;
 mod relations;
+mod replay;
 mod rescore;
 mod restore;
 mod run;
@@ -43,6 +46,8 @@ mod stored;
 mod telemetry;
 mod trouble;
 
+pub use backfill::{BackfillError, BackfillProgress, BackfillStep, Backlog, backfill};
+pub use backtests::{BacktestOrder, BacktestRow, Backtests, BacktestsError};
 pub use clock::{AcceleratedClock, Clock, ManualClock, SystemClock};
 pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, RecordedInputKind, SlicesFrom};
 pub use deliver::{Courier, DeliveryPolicy};
@@ -67,6 +72,7 @@ pub use ports::{
 pub use preview::{PreviewError, PreviewedAlert, RulesPreview, preview};
 pub use reconsider::{Explained, Past, Preview, PreviewedIncident};
 pub use relations::RelationSpec;
+pub use replay::{ReplayError, replay};
 pub use rescore::{Rescore, RescoreLimits, Rescored, Scores};
 pub use restore::{RestoreError, relearn, restore};
 pub use run::{IncidentWatcher, RunError, RunPolicy, Runner};

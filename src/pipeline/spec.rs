@@ -54,6 +54,7 @@ impl MonitorSpec {
     /// Models of a monitor that has seen nothing.
     pub fn models(&self) -> Models {
         Models::new(self.judging.clone(), self.relations.clone(), self.calendar.fingerprint())
+            .with_quiet(self.window.quiet_row().cells)
     }
 
     /// Whether windows get the same scores under other settings: only rules, names and the like differ.

@@ -495,6 +495,24 @@ impl InstructionTaken<'_> {
     }
 }
 
+/// A step of a backfill was asked for.
+#[derive(Debug)]
+pub(super) struct BackfillStepTaken<'a> {
+    pub(super) monitor: &'a str,
+    pub(super) outcome: &'a Result<super::BackfillProgress, super::BackfillError>,
+}
+
+impl BackfillStepTaken<'_> {
+    pub(super) fn emit(&self) {
+        match self.outcome {
+            Ok(super::BackfillProgress { added, left, .. }) => {
+                tracing::info!(monitor = self.monitor, added, left, "backfill step taken");
+            }
+            Err(error) => tracing::warn!(monitor = self.monitor, %error, "backfill step not taken"),
+        }
+    }
+}
+
 /// The configuration was read again.
 #[derive(Debug)]
 pub struct Reload<'a> {

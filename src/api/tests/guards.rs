@@ -18,7 +18,7 @@ use crate::{
     record::SourceId,
 };
 
-const ROUTES: [(&str, &str); 49] = [
+const ROUTES: [(&str, &str); 56] = [
     ("get", "/"),
     ("get", "/assets/{name}"),
     ("get", "/health/live"),
@@ -57,6 +57,13 @@ const ROUTES: [(&str, &str); 49] = [
     ("post", "/api/v1/missed"),
     ("get", "/api/v1/monitors/{name}/feedback"),
     ("post", "/api/v1/monitors/{name}/feedback/{number}/undo"),
+    ("post", "/api/v1/monitors/{name}/backfill"),
+    ("post", "/api/v1/backtests"),
+    ("get", "/api/v1/backtests"),
+    ("get", "/api/v1/backtests/compare"),
+    ("get", "/api/v1/backtests/{id}"),
+    ("delete", "/api/v1/backtests/{id}"),
+    ("get", "/api/v1/backtests/{id}/report"),
     ("post", "/api/v1/monitors/{name}/events"),
     ("delete", "/api/v1/monitors/{name}/events/{number}"),
     ("get", "/api/v1/monitors/{name}/config"),

@@ -137,6 +137,7 @@ impl Bench {
             notifiers: BTreeMap::new(),
             feed: feed.clone(),
             intakes: BTreeMap::from([("clicks".to_owned(), intake.clone())]),
+            backtests: None,
             configuring: None,
             token: None,
         });
