@@ -1,6 +1,6 @@
 //! The observations of one series, with what was expected: the data of a chart.
 //!
-//! Values are as first closed. The open windows are not here, nor what retention has deleted.
+//! Values are as late events left them, with the one first closed beside. The open windows are not here, nor what retention has deleted.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -107,8 +107,7 @@ impl Wanted {
             let blobs = history.frames(&monitor.name, range).await?;
             let last = blobs.last().filter(|_| blobs.len() == PAGE).map(|blob| blob.start_millis);
             let decode = move || -> Result<Vec<ObservationWire>, ApiError> {
-                let observation =
-                    |blob| Ok(ObservationWire::of(blob, &ShardFrame::decode(&blob.bytes)?, index));
+                let observation = |blob| Ok(ObservationWire::of(blob, &ShardFrame::of(blob)?, index));
                 blobs.iter().map(observation).collect()
             };
             found.extend(tokio::task::spawn_blocking(decode).await??);

@@ -14,6 +14,7 @@
 mod carry_out;
 mod clock;
 mod commit;
+mod correction;
 mod deliver;
 mod desk;
 mod engine;
@@ -40,11 +41,14 @@ mod telemetry;
 mod trouble;
 
 pub use clock::{AcceleratedClock, Clock, ManualClock, SystemClock};
-pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, RecordedInputKind, SlicesFrom};
+pub use commit::{
+    Commit, CorrectableBlob, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, RecordedInputKind,
+    RevisionBlob, SlicesFrom,
+};
 pub use deliver::{Courier, DeliveryPolicy};
 pub use desk::{Desk, DeskError, Inbox};
 pub use engine::{Engine, EngineLimits};
-pub use frames::{BlobError, SHARD_SLICES, ShardFrame, StoredScore};
+pub use frames::{BlobError, Observed, SHARD_SLICES, ShardFrame, ShardRevision, StoredScore};
 pub use guard::Guard;
 pub use instruct::{
     Ask, EnteredEvent, GivenFeedback, Instructed, Instruction, Label, MissedIncident, Reach, Refused, SaidTo,

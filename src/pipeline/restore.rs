@@ -71,8 +71,8 @@ async fn restore_monitor<S: Store + History + ?Sized>(
     let name = spec.facts.monitor.clone();
     let damaged = |error| RestoreError::Damaged { monitor: name.clone(), error };
     let stored = store.restore_monitor(&name).await?;
-    let Some(state) = stored.state else { return Ok(Monitor::new(spec)) };
-    check_state(&spec, &state)
+    let Some(state) = &stored.state else { return Ok(Monitor::new(spec)) };
+    check_state(&spec, state)
         .map_err(damaged)?
         .map_err(|difference| RestoreError::Reshaped { monitor: name.clone(), difference })?;
     let ledger = Ledger::of(&store.instructed(&name).await?);
@@ -83,7 +83,7 @@ async fn restore_monitor<S: Store + History + ?Sized>(
     let from_millis = models.needed_from().saturating_sub(spec.window.grid.width().millis() * 2);
     folding.fold(store, &mut models, (from_millis, i64::MAX), &mut |_, _, _| {}).await?;
     models.catch_up(&ledger);
-    let mut monitor = Monitor::restore(spec, &state, stored.slices, models, ledger).map_err(damaged)?;
+    let mut monitor = Monitor::restore(spec, stored, models, ledger).map_err(damaged)?;
     let query = IncidentQuery {
         monitor: Some(name.clone()),
         kind: Some(IncidentKind::Deviation),

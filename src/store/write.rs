@@ -9,7 +9,9 @@ use super::{
     sqlite::{damaged, failed},
 };
 use crate::{
-    pipeline::{Commit, ModelBlob, MonitorCommit, Restored, RestoredMonitor, Store, StoreError},
+    pipeline::{
+        Commit, CorrectableBlob, ModelBlob, MonitorCommit, Restored, RestoredMonitor, Store, StoreError,
+    },
     record::{Checkpoint, Header, PartitionId, Position, Record, RecordBatch, SourceId},
 };
 
@@ -46,7 +48,8 @@ impl Store for SqliteStore {
                 })
                 .and_then(Iterator::collect)
                 .map_err(failed)?;
-            Ok(RestoredMonitor { state, slices: super::read::slices(connection, monitor)?, models })
+            let slices = super::read::slices(connection, monitor)?;
+            Ok(RestoredMonitor { state, slices, models, correctable: correctable(connection, monitor)? })
         })
     }
 
@@ -62,6 +65,20 @@ impl Store for SqliteStore {
             transaction.commit().map_err(failed)
         })
     }
+}
+
+fn correctable(connection: &Connection, monitor: &str) -> Result<Vec<CorrectableBlob>, StoreError> {
+    connection
+        .prepare_cached(
+            "SELECT start_millis, correctable FROM correctable WHERE monitor = ?1 ORDER BY start_millis",
+        )
+        .and_then(|mut statement| {
+            let blob = |row: &rusqlite::Row<'_>| {
+                Ok(CorrectableBlob { start_millis: row.get(0)?, bytes: row.get(1)? })
+            };
+            statement.query_map([monitor], blob)?.collect()
+        })
+        .map_err(failed)
 }
 
 fn checkpoint(connection: &Connection, source: &SourceId) -> Result<Checkpoint, StoreError> {
@@ -198,6 +215,7 @@ fn write_monitor(
             )?
             .execute(params![monitor, frame.start_millis, frame.shard, frame.end_millis, frame.bytes])?;
     }
+    write_revisions(transaction, commit)?;
     for blob in &commit.models {
         transaction
             .prepare_cached(
@@ -209,9 +227,35 @@ fn write_monitor(
         transaction
             .prepare_cached("DELETE FROM frames WHERE monitor = ?1 AND start_millis < ?2")?
             .execute(params![monitor, retain_from])?;
+        transaction
+            .prepare_cached("DELETE FROM revisions WHERE monitor = ?1 AND start_millis < ?2")?
+            .execute(params![monitor, retain_from])?;
     }
     write_incidents(transaction, commit, at_millis)?;
     instructions::write(transaction, commit)
+}
+
+fn write_revisions(transaction: &Transaction<'_>, commit: &MonitorCommit) -> rusqlite::Result<()> {
+    let monitor = commit.monitor.as_str();
+    for revision in &commit.revisions {
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO revisions (monitor, start_millis, shard, revision)
+                 VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![monitor, revision.start_millis, revision.shard, revision.bytes])?;
+    }
+    for window in &commit.correctable {
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO correctable (monitor, start_millis, correctable) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![monitor, window.start_millis, window.bytes])?;
+    }
+    transaction
+        .prepare_cached("DELETE FROM correctable WHERE monitor = ?1 AND start_millis < ?2")?
+        .execute(params![monitor, commit.correctable_from_millis])
+        .map(|_| ())
 }
 
 fn write_incidents(

@@ -188,6 +188,8 @@ function monitorPart(monitor, said) {
     ["late", totals.late],
     ["over the limit", totals.over_limit],
   ];
+  if (totals.revised) parts.push(["revised", totals.revised]);
+  if (totals.waiting) parts.push(["waiting to revise", totals.waiting]);
   if (totals.after_close) parts.push(["after its window closed", totals.after_close]);
   const missing = totals.events - parts.reduce((sum, [, value]) => sum + value, 0);
   const reasons = Object.entries(monitor.rejected_by_reason).filter(([, value]) => value);

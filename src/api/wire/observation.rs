@@ -8,8 +8,7 @@ use utoipa::ToSchema;
 use super::rfc3339;
 use crate::{
     calendar::SpecialTimeWire,
-    pipeline::{FrameBlob, ShardFrame},
-    window::Cell,
+    pipeline::{FrameBlob, Observed, ShardFrame},
 };
 
 /// One measure of one slice.
@@ -41,10 +40,16 @@ pub struct ObservationWire {
     /// Start of the window.
     #[schema(format = DateTime)]
     pub time: String,
-    /// The value as first closed; `null` is a gap.
+    /// The value, with all events that came within `correction_period`; `null` is a gap.
     pub value: Option<f64>,
     /// What the value rests on: events, or a ratio's denominator.
     pub weight: Option<f64>,
+    /// Late events changed the value after the window was closed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub revised: bool,
+    /// Of a revised value the one first closed, which `severity` is about; left out if that was a gap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_closed: Option<f64>,
     /// The expected value; `null` while the detector learns.
     pub expected: Option<f64>,
     /// Lower end of the band.
@@ -84,12 +89,14 @@ impl ObservationWire {
     /// The observation of the series at `index` in a shard's frame. A series that was not kept yet when the
     /// window closed is a gap.
     pub fn of(blob: &FrameBlob, frame: &ShardFrame, index: usize) -> Self {
-        let cell: Option<&Cell> = frame.cells.get(index).and_then(Option::as_ref);
+        let Observed { cell, as_closed } = frame.observed(index);
         let score = frame.scores.get(index).and_then(Option::as_ref);
         Self {
             time: rfc3339(blob.start_millis),
             value: cell.map(|cell| cell.value),
             weight: cell.map(|cell| cell.weight),
+            revised: as_closed.is_some(),
+            as_closed: as_closed.flatten().map(|cell| cell.value),
             expected: score.map(|score| score.expected),
             lower: score.map(|score| score.lower),
             upper: score.map(|score| score.upper),
