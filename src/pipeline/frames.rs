@@ -83,6 +83,19 @@ pub struct BlobError {
     detail: String,
 }
 
+impl Observed {
+    /// What was first closed, and what a revision has at `index`.
+    fn of(first: Option<Cell>, revision: Option<&ShardRevision>, index: usize) -> Self {
+        let Some(revised) = revision.and_then(|revision| revision.cells.get(index)) else {
+            return Self { cell: first, as_closed: None };
+        };
+        // A gap, or a slice that was not kept yet, stays one until something of it came.
+        let is_gap = first.is_none() && revised.is_none_or(|cell| cell.weight == 0.0);
+        let cell = if is_gap { None } else { *revised };
+        Self { cell, as_closed: (cell != first).then_some(first) }
+    }
+}
+
 impl ShardRevision {
     /// Compresses the revision.
     pub fn encode(&self) -> Vec<u8> {
@@ -122,14 +135,7 @@ impl ShardFrame {
 
     /// The observation of the series at `index`, slice x measures + measure.
     pub fn observed(&self, index: usize) -> Observed {
-        let first = self.cells.get(index).copied().flatten();
-        let Some(revised) = self.revision.as_ref().and_then(|revision| revision.cells.get(index)) else {
-            return Observed { cell: first, as_closed: None };
-        };
-        // A gap, or a slice that was not kept yet, stays one until something of it came.
-        let is_gap = first.is_none() && revised.is_none_or(|cell| cell.weight == 0.0);
-        let cell = if is_gap { None } else { *revised };
-        Observed { cell, as_closed: (cell != first).then_some(first) }
+        Observed::of(self.cells.get(index).copied().flatten(), self.revision.as_ref(), index)
     }
 
     /// How many series have a place in the window.
@@ -141,6 +147,88 @@ impl ShardFrame {
     pub fn decode(bytes: &[u8]) -> Result<Self, BlobError> {
         unpack("frame", bytes)
     }
+}
+
+/// Reads single series out of frames, without making the others: a long chart looks at a hundred thousand.
+pub struct FrameReader {
+    zstd: zstd::bulk::Decompressor<'static>,
+    plain: Vec<u8>,
+}
+
+/// Larger frames are taken as damaged: 256 slices of a thousand measures have less.
+const PLAIN_BYTES_MAX: u64 = 64 << 20;
+
+impl std::fmt::Debug for FrameReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrameReader").finish_non_exhaustive()
+    }
+}
+
+impl Default for FrameReader {
+    fn default() -> Self {
+        let zstd = zstd::bulk::Decompressor::new().expect("it takes nothing but memory");
+        Self { zstd, plain: Vec::new() }
+    }
+}
+
+impl FrameReader {
+    /// One series of a stored window, with what late events made of it.
+    pub fn observed(
+        &mut self,
+        blob: &FrameBlob,
+        index: usize,
+    ) -> Result<(Observed, Option<StoredScore>), BlobError> {
+        let (first, score) = self.series(&blob.bytes, index)?;
+        let revision: Option<ShardRevision> =
+            blob.revision.as_deref().map(|bytes| unpack("revision", bytes)).transpose()?;
+        Ok((Observed::of(first, revision.as_ref(), index), score))
+    }
+
+    /// What [`ShardFrame::decode`] has at `index` of its cells and scores; `None` where it ends before that.
+    pub fn series(
+        &mut self,
+        bytes: &[u8],
+        index: usize,
+    ) -> Result<(Option<Cell>, Option<StoredScore>), BlobError> {
+        let fail = |detail: String| BlobError { what: "frame", detail };
+        let size = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten();
+        let size = size.filter(|size| *size <= PLAIN_BYTES_MAX).ok_or_else(|| fail("no size".to_owned()))?;
+        self.plain.clear();
+        self.plain.reserve(size as usize);
+        self.zstd.decompress_to_buffer(bytes, &mut self.plain).map_err(|error| fail(error.to_string()))?;
+        let found = |rest| -> postcard::Result<_> {
+            // In the order of the fields of `ShardFrame`.
+            let (_, rest) = element::<u64>(rest, None)?;
+            let (cell, rest) = element::<Option<Cell>>(rest, Some(index))?;
+            let (length, mut rest) = postcard::take_from_bytes::<usize>(rest)?;
+            if index >= length {
+                return Ok((cell.flatten(), None));
+            }
+            for _ in 0..index {
+                (_, rest) = postcard::take_from_bytes::<Option<StoredScore>>(rest)?;
+            }
+            let (score, _) = postcard::take_from_bytes::<Option<StoredScore>>(rest)?;
+            Ok((cell.flatten(), score))
+        };
+        found(&self.plain).map_err(|error| fail(error.to_string()))
+    }
+}
+
+/// One element of a list, and what follows the list.
+fn element<'b, T: Deserialize<'b>>(
+    bytes: &'b [u8],
+    index: Option<usize>,
+) -> postcard::Result<(Option<T>, &'b [u8])> {
+    let (length, mut rest) = postcard::take_from_bytes::<usize>(bytes)?;
+    let mut found = None;
+    for at in 0..length {
+        let (value, behind) = postcard::take_from_bytes(rest)?;
+        rest = behind;
+        if Some(at) == index {
+            found = Some(value);
+        }
+    }
+    Ok((found, rest))
 }
 
 /// Serializes and compresses a saved state.
@@ -203,5 +291,34 @@ mod tests {
         assert_eq!(found[2], observed(None, None), "kept later, and nothing came");
         assert_eq!(found[3], observed(cell(1.0), Some(None)), "kept later");
         assert_eq!(frame.observed(9), observed(None, None));
+    }
+
+    #[test]
+    fn a_single_series_is_read_as_the_whole_frame_has_it() {
+        let score = |index: u32| StoredScore {
+            expected: f64::from(index),
+            lower: -1.0,
+            upper: 1e9,
+            severity: index as f32 / 4.0,
+            minor: 0.0,
+            expected_alarm: index.is_multiple_of(3),
+        };
+        let frame = ShardFrame {
+            events: (0..200).map(|index| index * index * index).collect(),
+            cells: (0..400_u32)
+                .map(|index| (index % 7 != 0).then_some(Cell { value: f64::from(index), weight: 0.5 }))
+                .collect(),
+            scores: (0..400).map(|index| (index % 5 != 0).then(|| score(index))).collect(),
+            revision: None,
+        };
+        let (bytes, mut reader) = (frame.encode(), FrameReader::default());
+        for index in 0..400 {
+            let read = reader.series(&bytes, index).unwrap();
+            assert_eq!(read, (frame.cells[index], frame.scores[index]), "{index}");
+        }
+        assert_eq!(reader.series(&bytes, 400).unwrap(), (None, None));
+        assert_eq!(reader.series(&ShardFrame::default().encode(), 0).unwrap(), (None, None));
+        assert!(reader.series(b"not a frame", 0).is_err());
+        assert!(reader.series(&bytes[..bytes.len() / 2], 0).is_err());
     }
 }

@@ -1,4 +1,4 @@
--- Version 3: closed windows that late events revised, or can still revise.
+-- Version 4: closed windows that late events revised, or can still revise.
 
 -- What stands beside the frame of the same window and shard.
 CREATE TABLE revisions (
