@@ -48,6 +48,10 @@ pub(super) struct Explained {
     score: f64,
     /// Per measure.
     pub(super) steps: Vec<Step>,
+    /// Start of the first window in the steps.
+    since_millis: Option<i64>,
+    /// What the newest window added to the steps.
+    newest: Option<(i64, Vec<Option<Step>>)>,
     /// Windows with anomalies so far.
     windows: u32,
     /// Measures with anomalies so far.
@@ -139,14 +143,17 @@ impl Explained {
     fn adopt(&mut self, slices: Vec<SliceKey>, share: f64, measure: usize) {
         if self.slices != slices {
             self.steps.clear();
+            (self.since_millis, self.newest) = (None, None);
         }
         (self.slices, self.share, self.measure) = (slices, share, measure);
     }
 
     fn follow(&mut self, view: &WindowView<'_>, space: &Space<'_>) {
         self.steps.resize(view.facts.measures.len(), Step::default());
+        let mut newest = Vec::with_capacity(self.steps.len());
         for (measure, step) in self.steps.iter_mut().enumerate() {
-            if let Some(now) = window_step(view, space, measure, &self.slices) {
+            let now = window_step(view, space, measure, &self.slices);
+            if let Some(now) = now {
                 step.actual += now.actual;
                 step.expected += now.expected;
                 step.lower += now.lower;
@@ -154,7 +161,25 @@ impl Explained {
                 step.variance += now.variance;
                 step.windows += 1;
             }
+            newest.push(now);
         }
+        self.since_millis.get_or_insert(view.start_millis);
+        self.newest = (view.facts.revisable_millis > 0).then_some((view.start_millis, newest));
+    }
+
+    /// Hands out what the window that starts then added to the steps.
+    pub(super) fn take_newest(&mut self, start_millis: i64) -> Option<Vec<Option<Step>>> {
+        self.newest.take().filter(|(start, _)| *start == start_millis).map(|(_, steps)| steps)
+    }
+
+    /// Whether a window that starts then is in the steps.
+    pub(super) fn follows(&self, start_millis: i64) -> bool {
+        self.since_millis.is_some_and(|since| since <= start_millis)
+    }
+
+    /// Forgets what only a search needs: the incident is over.
+    pub(super) fn settle(&mut self) {
+        (self.sum, self.newest) = (SpaceSum::default(), None);
     }
 
     /// The measure that broke first; `None` when none is clearly broken.
@@ -206,6 +231,16 @@ impl Explained {
 }
 
 impl Step {
+    /// Takes back what one window added.
+    pub(super) fn lose(&mut self, window: &Self) {
+        self.actual -= window.actual;
+        self.expected -= window.expected;
+        self.lower -= window.lower;
+        self.upper -= window.upper;
+        self.variance -= window.variance;
+        self.windows = self.windows.saturating_sub(1);
+    }
+
     fn change(&self) -> f64 {
         (self.actual - self.expected) / self.expected.abs().max(f64::MIN_POSITIVE)
     }

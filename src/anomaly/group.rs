@@ -34,6 +34,10 @@ pub(super) struct OpenIncident {
     pub(super) active: BTreeSet<usize>,
     /// Every series that took part.
     pub(super) seen: BTreeSet<usize>,
+    /// Starts of its anomalous windows that can still be revised.
+    pub(super) loud: BTreeSet<i64>,
+    /// It has anomalous windows that can no longer be revised.
+    pub(super) is_settled: bool,
     pub(super) explained: Explained,
 }
 
@@ -43,7 +47,8 @@ pub(super) type OpenIncidents = BTreeMap<u64, OpenIncident>;
 impl OpenIncident {
     pub(super) fn new(incident: Incident) -> Self {
         let (active, seen) = (BTreeSet::new(), BTreeSet::new());
-        Self { incident, active, seen, explained: Explained::default() }
+        let (loud, explained) = (BTreeSet::new(), Explained::default());
+        Self { incident, active, seen, loud, is_settled: false, explained }
     }
 
     /// Takes the anomalies of a window; those `passing` do not keep it open.
@@ -232,6 +237,8 @@ pub(super) fn merge(all: &mut OpenIncidents, space: &Space<'_>, joined: &[u64]) 
     let kept = all.get_mut(older)?;
     kept.active.extend(&absorbed.active);
     kept.seen.extend(&absorbed.seen);
+    kept.loud.extend(&absorbed.loud);
+    kept.is_settled |= absorbed.is_settled;
     kept.incident.absorb(&absorbed.incident);
     kept.incident.num_members = kept.seen.len();
     kept.explained.begin(space, one, measure);

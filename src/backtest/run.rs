@@ -46,6 +46,8 @@ pub struct BacktestSummary {
     pub records_in: u64,
     /// Aggregated.
     pub counted: u64,
+    /// Late, and merged into closed windows within `correction_period`.
+    pub revised: u64,
     /// Refused.
     pub rejected: u64,
     /// Too late for their window.
@@ -174,6 +176,7 @@ impl BacktestSummary {
         Self {
             records_in: totals.events,
             counted: totals.counted,
+            revised: totals.revised + totals.waiting,
             rejected: totals.num_rejected(),
             late: totals.late,
             after_close: totals.after_close,

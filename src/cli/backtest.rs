@@ -138,7 +138,11 @@ impl Run<'_> {
         let config = open::config(self.config)?;
         let (source, mut spec) = open::monitor(config, self.monitor)?;
         if let Some(millis) = lateness_millis {
-            Arc::make_mut(&mut Arc::make_mut(&mut spec).window).allowed_lateness_millis = millis;
+            let spec = Arc::make_mut(&mut spec);
+            let window = Arc::make_mut(&mut spec.window);
+            // What comes too late shall be counted as such.
+            (window.allowed_lateness_millis, window.correction_millis) = (millis, 0);
+            spec.facts.revisable_millis = 0;
         }
         let inputs = inputs::inputs(self.inputs, &source, &spec).await?;
         let files = inputs.files()?;
@@ -249,9 +253,10 @@ fn report(found: &Backtest, severity: f64) {
         summary.series,
     ));
     output::line(format!(
-        "{} events in = {} counted + {} rejected + {} late + {} after close + {} over limit",
+        "{} events in = {} counted + {} revised + {} rejected + {} late + {} after close + {} over limit",
         summary.records_in,
         summary.counted,
+        summary.revised,
         summary.rejected,
         summary.late,
         summary.after_close,

@@ -141,6 +141,9 @@ fn show(incident: &Incident, live_millis: i64) {
     let severity = incident.severity.peak;
     match incident.state {
         IncidentState::Closed => output::line(format!("  closed  {:8} {}", incident.id, incident.summary)),
+        IncidentState::Retracted => {
+            output::line(format!("  revoked {:8} {}", incident.id, incident.summary));
+        }
         IncidentState::Open if incident.is_new() => {
             let share = incident.share * 100.0;
             output::line(format!(

@@ -106,7 +106,8 @@ async fn export_labels(
 fn header(spec: &MonitorSpec) -> Vec<String> {
     let mut names = vec!["time".to_owned(), "measure".to_owned()];
     names.extend(spec.window.dimensions.iter().cloned());
-    names.extend(["value", "count", "expected", "lower", "upper", "severity"].map(str::to_owned));
+    let columns = ["value", "count", "expected", "lower", "upper", "severity", "as_closed"];
+    names.extend(columns.map(str::to_owned));
     names
 }
 
@@ -116,17 +117,18 @@ fn write_blob<W: Write>(
     slices: &[SliceKey],
     blob: &FrameBlob,
 ) -> anyhow::Result<usize> {
-    let frame = ShardFrame::decode(&blob.bytes)?;
+    let frame = ShardFrame::of(blob)?;
     let width = spec.window.measures.len();
     let time = rfc3339(blob.start_millis);
     let mut rows = 0;
-    for (index, (cell, score)) in frame.cells.iter().zip(&frame.scores).enumerate() {
-        let Some(cell) = cell else { continue };
+    for index in 0..frame.num_series() {
+        let observed = frame.observed(index);
+        let Some(cell) = observed.cell else { continue };
         let slice = &slices[blob.shard * SHARD_SLICES + index / width];
         let mut row = vec![time.clone(), spec.window.measures[index % width].name.clone()];
         row.extend(slice.0.iter().map(|value| value.as_deref().unwrap_or_default().to_owned()));
         row.extend([cell.value.to_string(), cell.weight.to_string()]);
-        match score {
+        match frame.scores.get(index).and_then(Option::as_ref) {
             Some(score) => row.extend([
                 score.expected.to_string(),
                 score.lower.to_string(),
@@ -135,6 +137,10 @@ fn write_blob<W: Write>(
             ]),
             None => row.extend(std::iter::repeat_n(String::new(), 4)),
         }
+        // A gap that was filled later has no value as closed: it says so.
+        let as_closed =
+            observed.as_closed.map(|cell| cell.map_or("gap".to_owned(), |cell| cell.value.to_string()));
+        row.push(as_closed.unwrap_or_default());
         writer.write_record(&row)?;
         rows += 1;
     }

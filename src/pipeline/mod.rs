@@ -16,6 +16,7 @@ mod backtests;
 mod carry_out;
 mod clock;
 mod commit;
+mod correction;
 mod deliver;
 mod desk;
 mod effect;
@@ -49,12 +50,15 @@ mod trouble;
 pub use backfill::{BackfillError, BackfillProgress, BackfillStep, Backlog, backfill};
 pub use backtests::{BacktestOrder, BacktestRow, Backtests, BacktestsError};
 pub use clock::{AcceleratedClock, Clock, ManualClock, SystemClock};
-pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, RecordedInputKind, SlicesFrom};
+pub use commit::{
+    Commit, CorrectableBlob, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, RecordedInputKind,
+    RevisionBlob, SlicesFrom,
+};
 pub use deliver::{Courier, DeliveryPolicy};
 pub use desk::{Desk, DeskError, Inbox};
 pub use effect::{Effect, EffectOf, effect};
 pub use engine::{Engine, EngineLimits};
-pub use frames::{BlobError, FrameReader, SHARD_SLICES, ShardFrame, StoredScore};
+pub use frames::{BlobError, FrameReader, Observed, SHARD_SLICES, ShardFrame, ShardRevision, StoredScore};
 pub use guard::Guard;
 pub use instruct::{
     Ask, EnteredEvent, GivenFeedback, Instructed, Instruction, Label, MissedIncident, Reach, Refused, SaidTo,

@@ -533,12 +533,14 @@ pub(super) fn shard_frames(
             events: rows.iter().map(|row| row.events).collect(),
             cells: rows.iter().flat_map(|row| row.cells.iter().copied()).collect(),
             scores,
+            revision: None,
         };
         blobs.push(FrameBlob {
             start_millis: frame.start_millis,
             end_millis: frame.end_millis,
             shard,
             bytes: shard_frame.encode(),
+            revision: None,
         });
     }
     blobs

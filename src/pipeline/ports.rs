@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{BackfillStep, Backlog, Commit, FrameBlob, Instructed, Label, ModelBlob, RecordedInput};
+use super::{
+    BackfillStep, Backlog, Commit, CorrectableBlob, FrameBlob, Instructed, Label, ModelBlob, RecordedInput,
+};
 use crate::{
     anomaly::{Alert, Incident, IncidentKind, IncidentState, Milestone},
     record::{Checkpoint, PartitionId, Receipt, RecordBatch, RejectSample, SourceId},
@@ -218,6 +220,8 @@ pub struct RestoredMonitor {
     pub slices: Vec<SliceKey>,
     /// The newest snapshot of each shard.
     pub models: Vec<ModelBlob>,
+    /// Closed windows that can still be revised, in order of time.
+    pub correctable: Vec<CorrectableBlob>,
 }
 
 /// Where results live. One writer per source.

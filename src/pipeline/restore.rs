@@ -88,8 +88,7 @@ pub(super) async fn restore_monitor<S: Store + ?Sized, H: History + ?Sized>(
     let from_millis = models.needed_from().saturating_sub(spec.window.grid.width().millis() * 2);
     folding.fold(history, &mut models, (from_millis, i64::MAX), &mut |_, _, _| {}).await?;
     models.catch_up(&ledger);
-    let state = stored.state.as_deref();
-    let mut monitor = Monitor::restore(spec, state, stored.slices, models, ledger).map_err(damaged)?;
+    let mut monitor = Monitor::restore(spec, stored, models, ledger).map_err(damaged)?;
     if let Some((_, last)) = history.span(&name).await? {
         // Only a backfill stores windows of a monitor that has closed none.
         monitor.windows.join_after(monitor.spec.window.grid.end_of(last));

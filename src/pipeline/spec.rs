@@ -37,6 +37,8 @@ pub struct MonitorSpec {
     pub max_lead_millis: i64,
     /// A source unreachable for so long raises a no-data incident.
     pub no_data_after_millis: i64,
+    /// Bytes kept of closed windows that can still be revised; the oldest go first.
+    pub correction_bytes_max: usize,
     /// How long closed windows are kept; `None` for ever.
     pub retention_millis: Option<i64>,
 }

@@ -24,6 +24,11 @@ pub struct Telemetry {
     rejected: IntCounterVec,
     windows_closed: IntCounterVec,
     windows_open: IntGaugeVec,
+    events_waiting: IntGaugeVec,
+    revisions: IntCounterVec,
+    correctable: IntGaugeVec,
+    correctable_bytes: IntGaugeVec,
+    retracted: IntCounterVec,
     event_lag: GaugeVec,
     slices_refused: IntCounterVec,
     scored: IntCounterVec,
@@ -104,7 +109,7 @@ impl Telemetry {
             source_lag: seconds("tidewatch_source_lag_seconds", "How far reading is behind.", &["source"]),
             events: counter(
                 "tidewatch_record_events_total",
-                "Events by what became of them: counted, late, after_close, over_limit, rejected.",
+                "Events by what became of them: counted, revised, late, after_close, over_limit, rejected.",
                 &["monitor", "outcome"],
             ),
             rejected: counter(
@@ -113,6 +118,31 @@ impl Telemetry {
                 &["monitor", "reason"],
             ),
             windows_closed: counter("tidewatch_window_closed_total", "Windows closed.", &["monitor"]),
+            events_waiting: gauge(
+                "tidewatch_record_events_waiting",
+                "Late events that the next closing window will merge into an earlier one.",
+                &["monitor"],
+            ),
+            revisions: counter(
+                "tidewatch_window_revisions_total",
+                "Revisions of closed windows by late events.",
+                &["monitor"],
+            ),
+            correctable: gauge(
+                "tidewatch_window_correctable",
+                "Closed windows that late events can still revise.",
+                &["monitor"],
+            ),
+            correctable_bytes: gauge(
+                "tidewatch_window_correctable_bytes",
+                "What is kept of them, in memory and in the store.",
+                &["monitor"],
+            ),
+            retracted: counter(
+                "tidewatch_anomaly_incidents_retracted_total",
+                "Incidents that late events took back.",
+                &["monitor"],
+            ),
             windows_open: gauge("tidewatch_window_open", "Windows open.", &["monitor"]),
             event_lag: seconds(
                 "tidewatch_window_event_time_lag_seconds",
@@ -292,6 +322,10 @@ impl Telemetry {
             let nothing = Totals::default();
             self.count_events(name, &monitor.totals, before.get(index).unwrap_or(&nothing));
             self.windows_open.with_label_values(&[name]).set(monitor.num_open_windows as i64);
+            self.events_waiting.with_label_values(&[name]).set(monitor.totals.waiting as i64);
+            let (windows, bytes) = monitor.correctable;
+            self.correctable.with_label_values(&[name]).set(windows as i64);
+            self.correctable_bytes.with_label_values(&[name]).set(bytes as i64);
             self.series.with_label_values(&[name]).set(monitor.num_series as i64);
             self.learning.with_label_values(&[name]).set(monitor.num_learning as i64);
             let nominal = monitor.nominal;
@@ -354,6 +388,7 @@ impl Telemetry {
     fn count_events(&self, monitor: &str, now: &Totals, before: &Totals) {
         for (outcome, now, before) in [
             ("counted", now.counted, before.counted),
+            ("revised", now.revised, before.revised),
             ("late", now.late, before.late),
             ("after_close", now.after_close, before.after_close),
             ("over_limit", now.over_limit, before.over_limit),
@@ -367,6 +402,8 @@ impl Telemetry {
         }
         for (counter, now, before) in [
             (&self.windows_closed, now.windows, before.windows),
+            (&self.revisions, now.revisions, before.revisions),
+            (&self.retracted, now.retracted, before.retracted),
             (&self.scored, now.scored, before.scored),
             (&self.slices_refused, now.refused_slices, before.refused_slices),
         ] {

@@ -42,7 +42,8 @@ impl History for SqliteStore {
         self.read(|connection| {
             let mut statement = connection
                 .prepare_cached(
-                    "SELECT start_millis, end_millis, shard, frame FROM frames
+                    "SELECT start_millis, end_millis, shard, frame, revision
+                     FROM frames LEFT JOIN revisions USING (monitor, start_millis, shard)
                      WHERE monitor = ?1 AND start_millis >= ?2 AND start_millis < ?3
                        AND (?4 IS NULL OR shard = ?4)
                      ORDER BY start_millis, shard LIMIT ?5",
@@ -56,6 +57,7 @@ impl History for SqliteStore {
                         end_millis: row.get(1)?,
                         shard: row.get(2)?,
                         bytes: row.get(3)?,
+                        revision: row.get(4)?,
                     })
                 })
                 .and_then(Iterator::collect)

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     pipeline::{
-        BackfillStep, Commit, FrameBlob, ModelBlob, MonitorCommit, Restored, RestoredMonitor, SlicesFrom,
-        Store, StoreError,
+        BackfillStep, Commit, CorrectableBlob, FrameBlob, ModelBlob, MonitorCommit, Restored, RestoredMonitor,
+        SlicesFrom, Store, StoreError,
     },
     record::{Checkpoint, Header, PartitionId, Position, Record, RecordBatch, SourceId},
 };
@@ -49,7 +49,8 @@ impl Store for SqliteStore {
                 })
                 .and_then(Iterator::collect)
                 .map_err(failed)?;
-            Ok(RestoredMonitor { state, slices: super::read::slices(connection, monitor)?, models })
+            let slices = super::read::slices(connection, monitor)?;
+            Ok(RestoredMonitor { state, slices, models, correctable: correctable(connection, monitor)? })
         })
     }
 
@@ -69,6 +70,20 @@ impl Store for SqliteStore {
             transaction.commit().map_err(failed)
         })
     }
+}
+
+fn correctable(connection: &Connection, monitor: &str) -> Result<Vec<CorrectableBlob>, StoreError> {
+    connection
+        .prepare_cached(
+            "SELECT start_millis, correctable FROM correctable WHERE monitor = ?1 ORDER BY start_millis",
+        )
+        .and_then(|mut statement| {
+            let blob = |row: &rusqlite::Row<'_>| {
+                Ok(CorrectableBlob { start_millis: row.get(0)?, bytes: row.get(1)? })
+            };
+            statement.query_map([monitor], blob)?.collect()
+        })
+        .map_err(failed)
 }
 
 fn checkpoint(connection: &Connection, source: &SourceId) -> Result<Checkpoint, StoreError> {
@@ -195,10 +210,14 @@ fn write_monitor(
         .prepare_cached("INSERT OR REPLACE INTO monitors (monitor, source, state) VALUES (?1, ?2, ?3)")?
         .execute(params![monitor, source.as_str(), commit.state])?;
     write_windows(transaction, monitor, &commit.slices, &commit.frames)?;
+    write_revisions(transaction, commit)?;
     write_models(transaction, monitor, &commit.models)?;
     if let Some(retain_from) = commit.retain_from_millis {
         transaction
             .prepare_cached("DELETE FROM frames WHERE monitor = ?1 AND start_millis < ?2")?
+            .execute(params![monitor, retain_from])?;
+        transaction
+            .prepare_cached("DELETE FROM revisions WHERE monitor = ?1 AND start_millis < ?2")?
             .execute(params![monitor, retain_from])?;
     }
     write_incidents(transaction, commit, at_millis)?;
@@ -240,6 +259,29 @@ pub(super) fn write_models(
             .execute(params![monitor, blob.shard, blob.through_millis, blob.bytes])?;
     }
     Ok(())
+}
+
+fn write_revisions(transaction: &Transaction<'_>, commit: &MonitorCommit) -> rusqlite::Result<()> {
+    let monitor = commit.monitor.as_str();
+    for revision in &commit.revisions {
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO revisions (monitor, start_millis, shard, revision)
+                 VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![monitor, revision.start_millis, revision.shard, revision.bytes])?;
+    }
+    for window in &commit.correctable {
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO correctable (monitor, start_millis, correctable) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![monitor, window.start_millis, window.bytes])?;
+    }
+    transaction
+        .prepare_cached("DELETE FROM correctable WHERE monitor = ?1 AND start_millis < ?2")?
+        .execute(params![monitor, commit.correctable_from_millis])
+        .map(|_| ())
 }
 
 fn write_incidents(
