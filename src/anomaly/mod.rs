@@ -16,6 +16,8 @@ mod merge;
 mod pace;
 mod related;
 mod rules;
+#[cfg(test)]
+mod shift_tests;
 mod space;
 mod view;
 mod wire;

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Version of [`Saved`]; a change of its shape raises it and keeps the old one readable.
-const STATE_VERSION: u32 = 3;
+const STATE_VERSION: u32 = 4;
 
 /// Reject samples kept per monitor.
 const SAMPLES_KEPT: usize = 20;
