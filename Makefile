@@ -19,9 +19,10 @@ export CARGO_INCREMENTAL := 0
 endif
 
 built := $(or $(CARGO_TARGET_DIR),target)/release
+debug := $(abspath $(or $(CARGO_TARGET_DIR),target)/debug)
 say := @printf '\n==> %s\n'
 
-.PHONY: help demo test check evaluate bench soak bless doc
+.PHONY: help demo test check evaluate bench soak bless doc console
 
 help: ## list the recipes
 	@echo 'Tidewatch: streaming anomaly detection for ecommerce traffic. Recipes:'
@@ -36,14 +37,20 @@ demo: ## build and run a simulated shop, faults included, and watch the incident
 	@exec $(built)/tidewatch demo
 
 test: ## install what the tests need, then format check, lints and every test
-	$(say) '1/4 looking for what the tests need'
+	$(say) '1/5 looking for what the tests need'
 	@scripts/setup.sh test
-	$(say) '2/4 checking the format'
+	$(say) '2/5 checking the format'
 	cargo fmt --all -- --check
-	$(say) '3/4 linting: the first time it builds the dependencies, some minutes on two cores'
+	$(say) '3/5 linting: the first time it builds the dependencies, some minutes on two cores'
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	$(say) '4/4 building and running every test'
+	$(say) '4/5 building and running every test'
 	cargo test --workspace --locked
+	$(say) '5/5 the console: ui/dist is what ui/src says, and its tests in Chromium'
+	scripts/console.sh check
+	TIDEWATCH_BIN=$(debug)/tidewatch scripts/console.sh test
+
+console: ## build the web console anew, into ui/dist, which is committed
+	scripts/console.sh build
 
 check: ## format check and lints only
 	@scripts/setup.sh check
@@ -58,6 +65,7 @@ bench: ## run the benchmarks behind every speed table of the docs
 	@scripts/setup.sh bench
 	cargo bench --locked
 	cargo bench --locked -p tidewatch-detectors --bench peers
+	bash scripts/bench_backtest.sh
 
 soak: ## the long form of the tests that kill things: five million events from Kafka, 30 kills of the engine
 	@scripts/setup.sh test

@@ -3,13 +3,14 @@
 #   [DATA=FOLDER] [TIDEWATCH=PROGRAM] [PYTHON=PROGRAM] scripts/evaluate.sh
 #
 #   DATA        a folder with the developer data (wsd, aiops, ms, NAB and the series without labels); ../shared/data
-#               where it exists. It is not part of this repository. eval/prototype beside it has the rows to compare with.
+#               where it exists. It is not part of this repository. eval/ beside it has the reference scorers, eval/prototype
+#               the rows to compare with.
 #   TIDEWATCH   a program to use as it is; without it, this script builds one
 #   PYTHON      a python3 with numpy, pandas and numba; without it, they are installed into target/evaluate
 #
-#   ONLY        `causes`: only the tables about causes of incidents
+#   ONLY        `causes`: only the tables about causes of incidents; `backtest`: only that of backtests, and the scorers' agreement
 #
-# About seven minutes on two cores, and twenty for the faults of the simulated shop.
+# About twelve minutes on two cores, and twenty for the faults of the simulated shop.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -56,6 +57,13 @@ if [ "${ONLY:-}" = causes ]; then
   say "wrote docs/accuracy.md"
   exit
 fi
+
+agree_and_backtest() {
+  say "comparing the scorers with the reference ones"
+  "$python" scripts/evaluate_agree.py "$data" "$program" "$work" >&2
+  say "every set through a backtest"
+  "$python" scripts/evaluate_backtest.py "$data" "$program" "$work/backtest" "$work/backtest.md" >&2
+}
 
 score() { # OUT ZONE FILE... [-- OPTION...]
   local out=$1 zone=$2; shift 2
@@ -146,6 +154,12 @@ say "preparing series"
 score_set wsd Asia/Shanghai
 score_set aiops Asia/Shanghai
 score_set ms UTC
+agree_and_backtest
+if [ "${ONLY:-}" = backtest ]; then
+  "$python" scripts/evaluate_write.py "$work" --backtest
+  say "wrote docs/accuracy.md"
+  exit
+fi
 say "judging"
 labelled > "$work/labelled.md"
 quiet > "$work/quiet.md"

@@ -79,7 +79,8 @@ need_for_tests() {
   need maven           "fetches both from Maven Central" has mvn
   need openssl         "makes certificates for that broker's listeners" has openssl
   need nodejs          "runs the Kinesis emulators of the tests" has node
-  need npm             "fetches those emulators from npm" has npm
+  need npm             "fetches those emulators, and what the web console is built from, from npm" has npm
+  need chromium        "the tests look at the web console in it" has chromium
   need curl            "the tests talk to the HTTP API with a client that is not ours" has curl
   need prometheus      "the tests let a real Prometheus scrape /metrics, and promtool check it" has_prometheus
   need prometheus-alertmanager "the tests send it alerts, and read them back with amtool" has_alertmanager
@@ -93,6 +94,8 @@ need_for_benches() {
   need openjdk-17-jdk-headless "compiles and runs the engines of benches/peers, and the Kafka broker" has javac
   need maven           "fetches them from Maven Central" has mvn
   need openssl         "makes certificates for the broker's listeners" has openssl
+  need python3         "runs the Python analyst's way beside a backtest" has python3
+  need python3-venv    "the place that pandas and statsmodels are installed into" python3 -c 'import ensurepip'
 }
 
 list_missing() { local i; for i in "${!missing[@]}"; do echo "  ${missing[i]}: ${reasons[i]}"; done; }

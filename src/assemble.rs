@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 pub use notifiers::notifier;
 
 use crate::{
-    api::{self, ApiLimits, ApiState, MonitorInfo},
+    api::{self, ApiLimits, ApiState, Feed, MonitorInfo, NotifierInfo},
     config::{Config, SourceConfig, SourceKind},
     notifiers::Charts,
     pipeline::{
@@ -145,11 +145,13 @@ impl Service {
         let listener =
             TcpListener::bind(address).await.map_err(|error| ServiceError::Listen { address, error })?;
         let address = listener.local_addr().map_err(ServiceError::Serve)?;
+        let feed = Feed::new(shared.stop.clone());
         let mut runners = JoinSet::new();
         let (mut intakes, mut desks) = (BTreeMap::new(), BTreeMap::new());
         for source in config.sources {
             let name = source.id.as_str().to_owned();
-            let (mut runner, intake) = runner(source, &shared, policy, threads, watcher()).await?;
+            let watcher = feeding(feed.clone(), watcher());
+            let (mut runner, intake) = runner(source, &shared, policy, threads, Some(watcher)).await?;
             let (desk, inbox) = Desk::new(Arc::clone(&shared.store) as Arc<dyn History>);
             runner.inbox = Some(inbox);
             desks.insert(name.clone(), desk);
@@ -157,9 +159,11 @@ impl Service {
             runners.spawn(runner.run(shared.stop.clone()));
         }
         let mut others = JoinSet::new();
+        let mut notifiers = BTreeMap::new();
         for (name, notifier) in config.notifiers {
-            let per_minute = notifier.max_per_minute();
+            let (per_minute, kind) = (notifier.max_per_minute(), notifier.as_str());
             let notifier = self::notifier(&name, notifier, Some(charts.clone())).await?;
+            notifiers.insert(name.clone(), NotifierInfo { kind, notifier: Arc::clone(&notifier) });
             let courier = courier(&name, notifier, &shared, delivery, per_minute);
             let stop = shared.stop.clone();
             others.spawn(async move { courier.run(stop).await.map_err(Into::into) });
@@ -172,6 +176,8 @@ impl Service {
             monitors,
             specs,
             desks,
+            notifiers,
+            feed,
             intakes,
             token: config.server.token.map(|token| token.expose().to_owned()),
         };
@@ -220,6 +226,16 @@ fn flat<T, E: Into<ServiceError>>(
         Ok(outcome) => outcome.map_err(Into::into),
         Err(error) => Err(ServiceError::Serve(io::Error::other(error))),
     }
+}
+
+/// A watcher that tells the clients of the API, and another one if there is one.
+fn feeding(feed: Feed, other: Option<IncidentWatcher>) -> IncidentWatcher {
+    Box::new(move |incident| {
+        feed.tell(incident);
+        if let Some(other) = &other {
+            other(incident);
+        }
+    })
 }
 
 fn monitor_infos(sources: &[SourceConfig]) -> Vec<MonitorInfo> {

@@ -106,6 +106,7 @@ async fn a_backtest_of_the_same_records_gives_the_same_bits() {
     let files = FileSourceConfig {
         paths: vec![format!("{}/*", folder.path().display())],
         format: source.format,
+        fields: source.decoder.fields().to_vec(),
         record_bytes_max: source.record_bytes_max,
         speed: None,
     };

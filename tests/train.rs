@@ -54,6 +54,7 @@ async fn train_on(lines: &[String], folder: &Path, store: &Path) -> Result<Train
     let files = FileSourceConfig {
         paths: vec![history.display().to_string()],
         format: source.format,
+        fields: source.decoder.fields().to_vec(),
         record_bytes_max: source.record_bytes_max,
         speed: None,
     };

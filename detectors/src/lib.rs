@@ -29,7 +29,7 @@ pub use joint::{
 };
 pub use model::{Learning, Model};
 pub use novelty::{Novelty, NoveltyConfig};
-pub use observation::{Observation, Occasion};
+pub use observation::{LearnedOccasion, Observation, Occasion};
 pub use score::{Contrast, Direction, Reason, Score, Side, log10_rate_of_severity, severity_of_log10_rate};
 pub use seasonal::Seasonal;
 pub use threshold::{Threshold, ThresholdConfig};

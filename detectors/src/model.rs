@@ -12,7 +12,7 @@ use crate::feedback::{Alarm, Feedback, Said};
 use crate::flatline::Flatline;
 use crate::forest::Forest;
 use crate::novelty::Novelty;
-use crate::observation::Observation;
+use crate::observation::{LearnedOccasion, Observation};
 use crate::score::{Score, Side};
 use crate::seasonal::Seasonal;
 use crate::threshold::Threshold;
@@ -62,6 +62,11 @@ impl Model {
             Self::Threshold(threshold) => threshold.learning(),
             Self::Flatline(flatline) => flatline.learning(),
         }
+    }
+
+    /// What it has learned of the occasions it has seen to their end; nothing on every detector but the seasonal one.
+    pub fn occasions(&self) -> Vec<LearnedOccasion> {
+        if let Self::Seasonal(seasonal) = self { seasonal.occasions() } else { Vec::new() }
     }
 
     /// Why `observation` has the score it has, flagged or not; `None` while a detector other than the seasonal

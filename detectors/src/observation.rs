@@ -26,6 +26,17 @@ pub struct Occasion {
     pub uplift: Option<f64>,
 }
 
+/// What a series has learned of an occasion.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LearnedOccasion {
+    /// Which one.
+    pub class: u64,
+    /// What the usual value was multiplied by as a whole, the mean over its occurrences.
+    pub uplift: f64,
+    /// Occurrences that were learned.
+    pub times: u32,
+}
+
 impl Observation {
     /// An observation, or `None` unless `value` is finite.
     ///

@@ -182,7 +182,7 @@ impl From<BytesRejection> for ApiError {
 }
 
 /// No route has this path.
-pub(super) async fn unknown_route(uri: Uri) -> ApiError {
+pub(super) fn unknown_route(uri: &Uri) -> ApiError {
     ApiError::not_found(format!(
         "there is nothing at `{}`; /api/v1/openapi.json lists all routes",
         uri.path()

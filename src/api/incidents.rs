@@ -16,7 +16,7 @@ use super::{
     },
 };
 use crate::{
-    anomaly::{Incident, IncidentKind, IncidentState},
+    anomaly::{Incident, IncidentKind, IncidentState, MEMBERS_KEPT},
     calendar::SpecialTimeWire,
     pipeline::{Ask, CareQuery, IncidentQuery, Instructed, Label, Ledger},
 };
@@ -42,6 +42,37 @@ const CARES: [(&str, CareQuery); 6] = [
     ("new_normal", CareQuery::Labelled(Label::NewNormal)),
 ];
 
+/// What incidents can be asked for by.
+pub(super) const FILTERS: [&str; 10] = [
+    "monitor",
+    "state",
+    "kind",
+    "min_severity",
+    "measure",
+    "slice.<dimension>",
+    "care",
+    "assigned_to",
+    "from",
+    "before",
+];
+
+/// The incidents that are asked for.
+pub(super) fn wanted(params: &mut Params) -> Result<IncidentQuery, ApiError> {
+    Ok(IncidentQuery {
+        monitor: params.text("monitor")?,
+        state: params.word("state", &STATES)?,
+        kind: params.word("kind", &KINDS)?,
+        min_severity: params.severity("min_severity")?,
+        opened_before_millis: params.millis("before")?,
+        opened_from_millis: params.millis("from")?,
+        measure: params.text("measure")?,
+        slice: params.starting("slice.")?,
+        care: params.word("care", &CARES)?,
+        assigned: params.text("assigned_to")?,
+        ..IncidentQuery::default()
+    })
+}
+
 /// Incidents, newest first.
 #[utoipa::path(
     get,
@@ -65,6 +96,8 @@ const CARES: [(&str, CareQuery); 6] = [
         ("after" = Option<String>, Query, description = "Go on behind this one: the `next` of the answer before"),
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 500,
             description = "At most this many; 50 if left out"),
+        ("members" = Option<usize>, Query, minimum = 0, maximum = 100,
+            description = "At most so many anomalous series of each; 100 if left out. A list that shows none is smaller"),
     ),
     responses(
         (status = 200, body = IncidentsWire, description = "Incidents"),
@@ -76,35 +109,19 @@ pub(super) async fn list(
     mut params: Params,
 ) -> Result<Json<IncidentsWire>, ApiError> {
     let query = IncidentQuery {
-        monitor: params.text("monitor")?,
-        state: params.word("state", &STATES)?,
-        kind: params.word("kind", &KINDS)?,
-        min_severity: params.severity("min_severity")?,
-        opened_before_millis: params.millis("before")?,
-        opened_from_millis: params.millis("from")?,
         after: params.text("after")?.map(|text| cursor(&text)).transpose()?,
-        measure: params.text("measure")?,
-        slice: params.starting("slice.")?,
-        care: params.word("care", &CARES)?,
-        assigned: params.text("assigned_to")?,
         limit: params.limit(LIMIT, LIMIT_MAX)?,
+        ..wanted(&mut params)?
     };
-    params.finish(&[
-        "monitor",
-        "state",
-        "kind",
-        "min_severity",
-        "measure",
-        "slice.<dimension>",
-        "care",
-        "assigned_to",
-        "from",
-        "before",
-        "after",
-        "limit",
-    ])?;
+    let members = params.within("members", 0..=MEMBERS_KEPT)?;
+    params.finish(&[&FILTERS[..], &["after", "limit", "members"]].concat())?;
     let history = &app.parts.history;
-    let incidents = history.incidents(&query).await?;
+    let mut incidents = history.incidents(&query).await?;
+    if let Some(members) = members {
+        for incident in &mut incidents {
+            incident.members.truncate(members);
+        }
+    }
     let ids: Vec<&str> = incidents.iter().map(|incident| incident.id.as_str()).collect();
     let told = history.instructed_about(&ids).await?;
     let undone = undone(&app, &incidents, &told).await?;

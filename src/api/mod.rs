@@ -14,6 +14,8 @@
 mod body;
 mod calendar;
 mod care;
+mod column;
+mod deliveries;
 mod entered;
 mod error;
 mod events;
@@ -21,9 +23,13 @@ mod feedback;
 mod firehose;
 mod guard;
 mod health;
+mod histogram;
+mod import;
 mod incidents;
 mod json;
 mod keys;
+mod lanes;
+mod learning;
 mod monitors;
 mod observations;
 mod openapi;
@@ -32,10 +38,12 @@ mod params;
 mod past;
 mod pixel;
 mod preview;
+mod rules;
 mod said;
 mod senders;
 mod slices;
 mod state;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod why;
@@ -49,11 +57,13 @@ use axum::{
     middleware::{from_fn, from_fn_with_state},
 };
 use tokio_util::sync::CancellationToken;
-use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub use deliveries::NotifierInfo;
 use state::App;
 pub use state::{ApiLimits, ApiState, MeasureInfo, MonitorInfo};
+pub use stream::Feed;
 
 /// How long requests under way may take to end once stopping has begun.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -73,15 +83,18 @@ pub fn router(state: ApiState, limits: ApiLimits) -> Router {
         events.method_not_allowed_fallback(error::unknown_method).layer(senders::cors(state.intakes.clone()));
     openapi::complete(&mut document, state.token.is_some());
     let app = Arc::new(App::new(state, limits, openapi::text(&document)));
-    let guarded = guarded.fallback(error::unknown_route).layer(from_fn_with_state(token, guard::authorize));
+    let guarded = guarded.layer(from_fn_with_state(token, guard::authorize));
     open.merge(firehose)
         .merge(events)
         .merge(guarded)
+        .fallback(page::other)
         .method_not_allowed_fallback(error::unknown_method)
         .layer(DefaultBodyLimit::max(limits.body_bytes_max))
         .layer(from_fn_with_state(limits, guard::limit_time))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(from_fn(guard::no_sniffing))
+        // Neither images nor the stream of changes are compressed: the first gain nothing, the second must not wait.
+        .layer(CompressionLayer::new())
         .with_state(app)
 }
 
@@ -89,7 +102,7 @@ pub fn router(state: ApiState, limits: ApiLimits) -> Router {
 fn open_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(page::index))
-        .routes(routes!(page::file))
+        .routes(routes!(page::asset))
         .routes(routes!(health::live))
 }
 
@@ -110,9 +123,13 @@ fn guarded_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(monitors::list))
         .routes(routes!(monitors::one))
         .routes(routes!(monitors::series))
+        .routes(routes!(learning::list))
         .routes(routes!(calendar::list))
+        .routes(routes!(import::import))
         .routes(routes!(preview::show))
         .routes(routes!(observations::list))
+        .routes(routes!(lanes::list))
+        .routes(routes!(histogram::show))
         .routes(routes!(incidents::list))
         .routes(routes!(incidents::one))
         .routes(routes!(care::acknowledge))
@@ -128,6 +145,11 @@ fn guarded_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(feedback::undo))
         .routes(routes!(entered::add))
         .routes(routes!(entered::remove))
+        .routes(routes!(stream::listen))
+        .routes(routes!(rules::list))
+        .routes(routes!(deliveries::notifiers))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::test))
         .routes(routes!(why::explain))
         .routes(routes!(openapi::document))
 }

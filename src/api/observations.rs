@@ -8,6 +8,7 @@ use axum::{Json, extract::State};
 use jiff::Timestamp;
 
 use super::{
+    column::{Column, Enough, Thinned, Window, windows_per_point},
     error::ApiError,
     monitors::Name,
     params::Params,
@@ -15,16 +16,12 @@ use super::{
     state::{App, MonitorInfo, names},
     wire::{ErrorWire, ObservationWire, ObservationsWire},
 };
-use crate::{
-    calendar::SpecialTimeWire,
-    pipeline::{HistoryRange, Ledger, SHARD_SLICES, ShardFrame},
-    window::SliceKey,
-};
+use crate::{calendar::SpecialTimeWire, pipeline::Ledger, window::SliceKey};
 
 const LIMIT: usize = 500;
 const LIMIT_MAX: usize = 10_000;
-/// Frames read at a time, which bounds what a long chart holds in memory.
-const PAGE: usize = 500;
+/// Fewer points than this show nothing.
+const POINTS_MIN: usize = 10;
 /// Windows longer than an hour follow the calendar: with the clocks, one is longer or shorter.
 const CLOCK_CHANGE_MILLIS: i64 = 2 * 3_600_000;
 
@@ -43,6 +40,9 @@ const CLOCK_CHANGE_MILLIS: i64 = 2 * 3_600_000;
         ("to" = Option<String>, Query, description = "Windows that start before this RFC 3339 time"),
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 10000,
             description = "At most this many; 500 if left out"),
+        ("points" = Option<usize>, Query, minimum = 10, maximum = 10000,
+            description = "Instead of `limit`: the whole range, all that is stored if left out, in at most this \
+                many windows. Where there are more, the lowest, the highest and the most severe of every few"),
     ),
     responses(
         (status = 200, body = ObservationsWire, description = "The observations"),
@@ -58,7 +58,8 @@ pub(super) async fn list(
 ) -> Result<Json<ObservationsWire>, ApiError> {
     let monitor = app.monitor(&name)?;
     let wanted = Wanted::read(monitor, params)?;
-    let observations = wanted.observations(&app, monitor).await?;
+    let (windows, windows_per_point) = wanted.windows(&app, monitor).await?;
+    let observations: Vec<ObservationWire> = windows.into_iter().map(Into::into).collect();
     let events = wanted.events(&app, monitor, &observations).await?;
     Ok(Json(ObservationsWire {
         monitor: name,
@@ -67,6 +68,8 @@ pub(super) async fn list(
         interval_seconds: monitor.interval_seconds,
         zone: monitor.zone.clone(),
         observations,
+        sampled: windows_per_point > 1,
+        windows_per_point,
         events,
     }))
 }
@@ -79,6 +82,7 @@ struct Wanted {
     from_millis: Option<i64>,
     to_millis: Option<i64>,
     limit: usize,
+    points: Option<usize>,
 }
 
 impl Wanted {
@@ -88,38 +92,55 @@ impl Wanted {
             slice: slice(monitor, &mut params)?,
             from_millis: params.millis("from")?,
             to_millis: params.millis("to")?,
+            points: params.within("points", POINTS_MIN..=LIMIT_MAX)?,
             limit: params.limit(LIMIT, LIMIT_MAX)?,
         };
-        params.finish(&["measure", "slice.<dimension>", "from", "to", "limit"])?;
+        params.finish(&["measure", "slice.<dimension>", "from", "to", "limit", "points"])?;
         Ok(wanted)
     }
 
-    async fn observations(&self, app: &App, monitor: &MonitorInfo) -> Result<Vec<ObservationWire>, ApiError> {
+    /// The windows, and out of how many each was chosen.
+    async fn windows(&self, app: &App, monitor: &MonitorInfo) -> Result<(Vec<Window>, u64), ApiError> {
         let history = app.parts.history.as_ref();
         let number = app.slices.number(history, &monitor.name, &self.slice).await?;
         let slice = number.ok_or_else(|| not_kept(monitor, &self.slice))?;
-        let Some((mut from_millis, to_millis)) = self.range(app, monitor) else { return Ok(Vec::new()) };
-        let shard = Some(slice / SHARD_SLICES);
-        let index = (slice % SHARD_SLICES) * monitor.measures.len() + self.measure;
-        let mut found = Vec::new();
-        loop {
-            let range = HistoryRange { from_millis, to_millis, shard, limit: PAGE };
-            let blobs = history.frames(&monitor.name, range).await?;
-            let last = blobs.last().filter(|_| blobs.len() == PAGE).map(|blob| blob.start_millis);
-            let decode = move || -> Result<Vec<ObservationWire>, ApiError> {
-                let observation =
-                    |blob| Ok(ObservationWire::of(blob, &ShardFrame::decode(&blob.bytes)?, index));
-                blobs.iter().map(observation).collect()
-            };
-            found.extend(tokio::task::spawn_blocking(decode).await??);
-            match last {
-                Some(last) if self.from_millis.is_none() || found.len() < self.limit => {
-                    from_millis = last + 1;
-                }
-                _ => break,
-            }
+        let column = Column::new(history, &monitor.name, (slice, self.measure, monitor.measures.len()));
+        if let Some(points) = self.points {
+            return self.thinned(app, monitor, &column, points).await;
         }
-        Ok(self.cut(found))
+        let Some(range) = self.range(app, monitor) else { return Ok((Vec::new(), 1)) };
+        let mut found = Vec::new();
+        let take = |page: Vec<Window>| {
+            found.extend(page);
+            if self.from_millis.is_some() && found.len() >= self.limit { Enough::Yes } else { Enough::No }
+        };
+        column.read(range, take).await?;
+        Ok((self.cut(found), 1))
+    }
+
+    /// The windows of the whole range in at most so many points.
+    async fn thinned(
+        &self,
+        app: &App,
+        monitor: &MonitorInfo,
+        column: &Column<'_>,
+        points: usize,
+    ) -> Result<(Vec<Window>, u64), ApiError> {
+        let asked = (self.from_millis.unwrap_or(i64::MIN), self.to_millis.unwrap_or(i64::MAX));
+        let Some(first_millis) = column.first(asked).await? else { return Ok((Vec::new(), 1)) };
+        let status = app.parts.board.monitor(&monitor.name);
+        let closed = status.and_then(|status| status.closed_through_millis);
+        let end_millis = asked.1.min(closed.unwrap_or_else(|| app.parts.clock.now_millis()));
+        let interval_millis = monitor.interval_seconds * 1000;
+        let num_windows = (end_millis - first_millis).max(0).div_euclid(interval_millis) as u64 + 1;
+        let each = windows_per_point(num_windows, points);
+        let mut thinned = Thinned::new(interval_millis.saturating_mul(each as i64));
+        let take = |page: Vec<Window>| {
+            thinned.extend(&page);
+            Enough::No
+        };
+        column.read((first_millis, asked.1), take).await?;
+        Ok((thinned.finish(), each))
     }
 
     /// The special times of the slice within what was found.
@@ -158,7 +179,7 @@ impl Wanted {
     }
 
     /// The earliest from `from` on, or else the newest.
-    fn cut(&self, mut found: Vec<ObservationWire>) -> Vec<ObservationWire> {
+    fn cut(&self, mut found: Vec<Window>) -> Vec<Window> {
         match self.from_millis {
             Some(_) => found.truncate(self.limit),
             None => drop(found.drain(..found.len().saturating_sub(self.limit))),

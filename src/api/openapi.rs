@@ -36,7 +36,7 @@ pub(super) fn complete(document: &mut OpenApi, has_token: bool) {
     let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     document.components.get_or_insert_default().add_security_scheme("token", scheme);
     for (path, item) in &mut document.paths.paths {
-        let is_open = path == "/" || path == "/health/live" || path.starts_with("/page/")
+        let is_open = path == "/" || path == "/health/live" || path.starts_with("/assets/")
             // Firehose shows a key of its own.
             || path.starts_with("/firehose");
         for operation in operations(item) {

@@ -1,67 +1,106 @@
-//! The page, built into the program. It holds no data of its own: everything it shows comes from the API.
+//! The console, built into the program. It holds no data of its own: everything it shows comes from the API.
+//!
+//! Its addresses are read by the page itself, so every path that is nothing else answers with the page.
+
+use std::sync::Arc;
 
 use axum::{
-    http::{HeaderName, header},
+    extract::{Request, State},
+    http::{HeaderName, Method, header},
     response::{IntoResponse, Response},
 };
 
-use super::{error::ApiError, monitors::Name, state::names, wire::ErrorWire};
+use super::{
+    error::{self, ApiError},
+    guard,
+    monitors::Name,
+    state::App,
+    wire::ErrorWire,
+};
 
-const HTML: &str = "text/html; charset=utf-8";
-const CSS: &str = "text/css; charset=utf-8";
-const JS: &str = "text/javascript; charset=utf-8";
+/// Every file of the console: its path, its type and its bytes; `build.rs` lists them.
+const FILES: &[(&str, &str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/console.rs"));
 
-/// Every file of the page: its name, its type and its text.
-const FILES: [(&str, &str, &str); 7] = [
-    ("index.html", HTML, include_str!("page/index.html")),
-    ("style.css", CSS, include_str!("page/style.css")),
-    ("app.js", JS, include_str!("page/app.js")),
-    ("api.js", JS, include_str!("page/api.js")),
-    ("chart.js", JS, include_str!("page/chart.js")),
-    ("health.js", JS, include_str!("page/health.js")),
-    ("incident.js", JS, include_str!("page/incident.js")),
-];
+/// Files under this have a name that changes with what they hold.
+const HASHED: &str = "assets/";
+/// What is not the page's, whatever follows.
+const RESERVED: [&str; 5] = ["api", "v1", "metrics", "health", "firehose"];
 
 /// Only what this server serves may run, be shown or be asked; nobody may frame the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// The page.
+/// The console.
 #[utoipa::path(
     get,
     path = "/",
     tag = "page",
-    responses((status = 200, body = String, content_type = "text/html", description = "The page"))
+    responses((status = 200, body = String, content_type = "text/html", description = "The console"))
 )]
 pub(super) async fn index() -> Result<Response, ApiError> {
-    answer("index.html")
+    file("index.html")
 }
 
-/// One file of the page.
+/// One file of the console; its name changes with what it holds.
 #[utoipa::path(
     get,
-    path = "/page/{name}",
+    path = "/assets/{name}",
     tag = "page",
-    params(("name" = String, Path, description = "Such as `app.js`")),
+    params(("name" = String, Path, description = "As the page names it")),
     responses(
         (status = 200, body = String, content_type = "text/plain",
             description = "The file, under its own type"),
         (status = 404, body = ErrorWire, description = "No such file"),
     )
 )]
-pub(super) async fn file(Name(name): Name) -> Result<Response, ApiError> {
-    answer(&name)
+pub(super) async fn asset(Name(name): Name) -> Result<Response, ApiError> {
+    file(&format!("{HASHED}{name}"))
 }
 
-fn answer(name: &str) -> Result<Response, ApiError> {
-    let Some((_, kind, text)) = FILES.iter().find(|(known, ..)| *known == name) else {
-        let known = names(FILES.iter().map(|(known, ..)| *known));
-        return Err(ApiError::not_found(format!("the page has no file `{name}`; it has: {known}")));
+/// What no route has: a file of the console, or the console itself, which reads its own addresses.
+pub(super) async fn other(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
+    let path = request.uri().path().trim_start_matches('/');
+    let first = path.split('/').next().unwrap_or_default();
+    if RESERVED.contains(&first) || !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let token = app.parts.token.as_deref();
+        if token.is_some_and(|token| !guard::shows(request.headers(), token)) {
+            return Err(ApiError::unauthorized());
+        }
+        return Err(error::unknown_route(request.uri()));
+    }
+    if path.starts_with(HASHED) || FILES.iter().any(|(known, ..)| *known == path) {
+        return file(path);
+    }
+    file("index.html")
+}
+
+fn file(path: &str) -> Result<Response, ApiError> {
+    let Some((_, kind, bytes)) = FILES.iter().find(|(known, ..)| *known == path) else {
+        return Err(ApiError::not_found(format!(
+            "the console has no file `/{path}`; reload the page if the program was updated"
+        )));
     };
+    let cache = if path.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
     let headers: [(HeaderName, &str); 3] = [
         (header::CONTENT_TYPE, kind),
-        (header::CACHE_CONTROL, "no-cache"),
+        (header::CACHE_CONTROL, cache),
         (header::CONTENT_SECURITY_POLICY, POLICY),
     ];
-    Ok((headers, *text).into_response())
+    Ok((headers, *bytes).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashed_files_are_kept_and_others_asked_for_again() {
+        let cached = |path: &str| file(path).unwrap().headers()[header::CACHE_CONTROL].clone();
+        assert_eq!(cached("index.html"), "no-cache");
+        for (path, ..) in FILES {
+            let kept = cached(path).to_str().unwrap().contains("immutable");
+            assert_eq!(kept, path.starts_with("assets/"), "{path}");
+        }
+        assert!(FILES.is_sorted(), "the same files make the same program");
+    }
 }

@@ -1,6 +1,6 @@
 //! Query parameters, read so that every refusal names the parameter, its value and what is allowed.
 
-use std::{collections::BTreeMap, convert::Infallible};
+use std::{collections::BTreeMap, convert::Infallible, ops::RangeInclusive};
 
 use axum::{
     extract::{FromRequestParts, Query},
@@ -42,11 +42,20 @@ impl Params {
 
     /// A whole number within `1..=most`.
     pub(super) fn limit(&mut self, default: usize, most: usize) -> Result<usize, ApiError> {
-        let Some(text) = self.text("limit")? else { return Ok(default) };
-        text.parse()
-            .ok()
-            .filter(|limit| (1..=most).contains(limit))
-            .ok_or_else(|| refused("limit", &text, &format!("a whole number from 1 to {most}")))
+        Ok(self.within("limit", 1..=most)?.unwrap_or(default))
+    }
+
+    /// A whole number within a range.
+    pub(super) fn within(
+        &mut self,
+        name: &str,
+        range: RangeInclusive<usize>,
+    ) -> Result<Option<usize>, ApiError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.map(Some).ok_or_else(|| {
+            refused(name, &text, &format!("a whole number from {} to {}", range.start(), range.end()))
+        })
     }
 
     /// A whole number from 0 on.

@@ -31,6 +31,19 @@ impl SliceCache {
         }
     }
 
+    /// The slices as last read; reads the store when nobody has.
+    pub(super) async fn known(
+        &self,
+        history: &dyn History,
+        monitor: &str,
+    ) -> Result<Arc<SliceRegistry>, StoreError> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(monitor).cloned();
+        match known.filter(|registry| !registry.keys().is_empty()) {
+            Some(registry) => Ok(registry),
+            None => self.renew(history, monitor).await,
+        }
+    }
+
     /// All slices as stored now.
     pub(super) async fn renew(
         &self,

@@ -5,9 +5,11 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use jiff::tz::TimeZone;
 
 use super::{
+    deliveries::{NotifierInfo, Tests},
     error::ApiError,
     keys::KeysInFlight,
     slices::SliceCache,
+    stream::Feed,
     wire::{MeasureWire, MonitorWire, TotalsWire},
 };
 use crate::{
@@ -35,6 +37,10 @@ pub struct ApiState {
     pub specs: BTreeMap<String, Arc<MonitorSpec>>,
     /// Where each source takes instructions for its monitors.
     pub desks: BTreeMap<String, Desk>,
+    /// The notifiers by name.
+    pub notifiers: BTreeMap<String, NotifierInfo>,
+    /// Where run loops tell what changes.
+    pub feed: Feed,
     /// The sources that take posts, by name.
     pub intakes: BTreeMap<String, HttpIntake>,
     /// What a client must show as a bearer token; `None` lets everyone in.
@@ -162,12 +168,14 @@ pub(super) struct App {
     pub(super) limits: ApiLimits,
     pub(super) keys: KeysInFlight,
     pub(super) slices: SliceCache,
+    pub(super) tests: Tests,
     pub(super) openapi: String,
 }
 
 impl App {
     pub(super) fn new(parts: ApiState, limits: ApiLimits, openapi: String) -> Self {
-        Self { parts, limits, keys: KeysInFlight::default(), slices: SliceCache::default(), openapi }
+        let (keys, slices, tests) = (KeysInFlight::default(), SliceCache::default(), Tests::default());
+        Self { parts, limits, keys, slices, tests, openapi }
     }
 
     /// A configured monitor.

@@ -1,7 +1,8 @@
 //! Raw events through the whole road.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
 use serde::Serialize;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -9,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     anomaly::{Incident, IncidentKind, IncidentWire, MonitorFacts},
     pipeline::{
-        Clock, Engine, EngineLimits, History, HistoryRange, IncidentQuery, MonitorSpec, RestoreError,
-        RunError, RunPolicy, Runner, Source, StatusBoard, Store, StoreError, Telemetry, Totals, restore,
+        Clock, DeadLetters, Engine, EngineLimits, History, HistoryRange, IncidentQuery, LettersKept,
+        MonitorSpec, RestoreError, RunError, RunPolicy, Runner, Source, StatusBoard, Store, StoreError,
+        Telemetry, Totals, restore,
     },
-    record::{Decoder, SourceId},
+    record::{Decoder, RejectSample, SourceId},
     store::SqliteStore,
 };
 
@@ -23,6 +25,8 @@ pub struct Backtest {
     pub incidents: Vec<Incident>,
     /// Where every event went, and how much there was.
     pub summary: BacktestSummary,
+    /// The first events that were refused, and why.
+    pub refused: Vec<RejectSample>,
     /// The windows, for charts and exports.
     pub store: Arc<SqliteStore>,
     /// Names, units and rules of the monitor.
@@ -79,11 +83,20 @@ pub async fn backtest(
     clock: Arc<dyn Clock>,
     board: StatusBoard,
 ) -> Result<Backtest, BacktestError> {
-    let store = Arc::new(SqliteStore::in_memory()?);
+    let store = Arc::new(SqliteStore::temporary()?);
     let (facts, interval_millis) = (spec.facts.clone(), spec.window.grid.width().millis());
     let monitor = facts.monitor.clone();
-    let history =
-        HistoryRun { source_id: SourceId::new("backtest"), source, decoder, spec, limits, clock, board };
+    let refused = Refused::default();
+    let history = HistoryRun {
+        source_id: SourceId::new("backtest"),
+        source,
+        decoder,
+        spec,
+        limits,
+        clock,
+        board,
+        refused: Some(refused.clone()),
+    };
     let engine = history.run(&store).await?;
     let totals = engine.status().remove(0);
     let first = HistoryRange { from_millis: i64::MIN, to_millis: i64::MAX, shard: None, limit: 1 };
@@ -94,7 +107,8 @@ pub async fn backtest(
     incidents.sort_by_key(|incident| (incident.opened_millis, incident.id.len(), incident.id.clone()));
     let summary = BacktestSummary::new(&totals.totals, totals.num_series as u64);
     let span_millis = first.zip(last).unwrap_or_default();
-    Ok(Backtest { incidents, summary, store, facts, interval_millis, span_millis })
+    let refused = refused.list();
+    Ok(Backtest { incidents, summary, refused, store, facts, interval_millis, span_millis })
 }
 
 /// One monitor over a source that ends.
@@ -106,12 +120,37 @@ pub(super) struct HistoryRun {
     pub(super) limits: EngineLimits,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) board: StatusBoard,
+    /// Where the first refused events are kept, for people.
+    pub(super) refused: Option<Refused>,
+}
+
+/// Refused events kept for people; all are counted.
+const REFUSED_KEPT: usize = 20;
+
+/// The first refused events of a run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Refused(Arc<Mutex<Vec<RejectSample>>>);
+
+impl Refused {
+    fn list(&self) -> Vec<RejectSample> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl DeadLetters for Refused {
+    async fn keep(&mut self, rejects: &[RejectSample]) -> Result<LettersKept, StoreError> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = REFUSED_KEPT.saturating_sub(kept.len());
+        kept.extend(rejects.iter().take(room).cloned());
+        Ok(LettersKept::default())
+    }
 }
 
 impl HistoryRun {
     /// Reads the source to its end into `store`, as live.
     pub(super) async fn run(self, store: &Arc<SqliteStore>) -> Result<Engine, BacktestError> {
-        let Self { source_id, source, decoder, spec, limits, clock, board } = self;
+        let Self { source_id, source, decoder, spec, limits, clock, board, refused } = self;
         let now_millis = clock.now_millis();
         let engine =
             restore(store.as_ref(), source_id.clone(), decoder, vec![spec], false, limits, now_millis)
@@ -122,7 +161,10 @@ impl HistoryRun {
             source,
             engine,
             store: Arc::clone(store) as Arc<dyn Store>,
-            dead_letters: Vec::new(),
+            dead_letters: refused
+                .into_iter()
+                .map(|refused| Box::new(refused) as Box<dyn DeadLetters>)
+                .collect(),
             clock,
             telemetry: Arc::new(Telemetry::new()),
             board,
@@ -151,7 +193,17 @@ impl BacktestSummary {
     }
 }
 
+/// A refused event with its file and place.
+fn named(refused: &RejectSample) -> String {
+    format!("`{}` {}", refused.partition, refused.detail)
+}
+
 impl Backtest {
+    /// The first refused events, each with its file, its place and why.
+    pub fn refused_lines(&self) -> impl Iterator<Item = String> {
+        self.refused.iter().map(named)
+    }
+
     /// Whether people would have heard of an incident: from its alert rules if the monitor has any, else from
     /// this peak severity on. Minor deviations and missing data are not meant.
     pub fn is_heard(&self, incident: &Incident, severity: f64) -> bool {
@@ -163,6 +215,7 @@ impl Backtest {
     /// The published JSON document.
     pub fn to_json(&self) -> serde_json::Value {
         let incidents: Vec<IncidentWire> = self.incidents.iter().map(Into::into).collect();
-        serde_json::json!({ "incidents": incidents, "summary": self.summary })
+        let refused: Vec<String> = self.refused.iter().map(named).collect();
+        serde_json::json!({ "incidents": incidents, "summary": self.summary, "refused": refused })
     }
 }

@@ -11,7 +11,10 @@ use tidewatch_detectors::{
     ForestConfig, LearnPolicy, Model, NoveltyConfig, Observation, Score, SeasonalConfig, ValueKind,
 };
 
-use super::alert_column::AlertColumn;
+use super::{
+    alert_column::AlertColumn,
+    ready_made::{self, Oddities, Point, ReadyMade},
+};
 use crate::{
     record::{Field, TimestampFormat},
     window::WindowGrid,
@@ -22,8 +25,10 @@ use crate::{
 pub struct ScoreOptions {
     /// Column of the time.
     pub timestamp: String,
-    /// Column of the value.
-    pub value: String,
+    /// Columns of values, each a series; `*` for every other column of numbers.
+    pub values: Vec<String>,
+    /// Columns that tell series apart which stand one below the other.
+    pub by: Vec<String>,
     /// The shop's zone: seasons follow its clocks, and times without a zone are in it.
     pub zone: TimeZone,
     /// Seconds between points; the median distance when `None`.
@@ -78,63 +83,81 @@ pub enum ScoreError {
     #[error("no valid CSV: {0}")]
     Csv(#[from] csv::Error),
     /// A column is missing.
-    #[error("no column `{missing}`; there are: {}", columns.join(", "))]
+    #[error("no column `{missing}`; there are: {}{}", columns.join(", "), hint(columns))]
     NoColumn {
         /// The column asked for.
         missing: String,
         /// The columns there are.
         columns: Vec<String>,
     },
-    /// A cell cannot be read.
-    #[error("line {line}: {detail}")]
-    Cell {
-        /// The line, from 1.
-        line: u64,
-        /// What was wrong.
-        detail: String,
-    },
+    /// No row can be read; of the first one, why.
+    #[error("{0}")]
+    Unreadable(String),
     /// The interval is not one that the detector knows.
     #[error("an interval of {0} s; expected 10 s to 1 day (give --interval if the rows are irregular)")]
     Interval(f64),
     /// The time to explain cannot be read.
     #[error("time to explain: {0}")]
     Time(String),
+    /// One series is explained, and there are several.
+    #[error("which series? there are: {}", .0.join(", "))]
+    Several(Vec<String>),
     /// There is nothing to explain.
     #[error("no value at `{0}`, or the detector still warms up there")]
     Nothing(String),
 }
 
+/// One column, and a sign that is no comma: a likely cause.
+fn hint(columns: &[String]) -> &'static str {
+    match columns {
+        [only] if only.contains(';') => " (are its columns separated by `;`?)",
+        [only] if only.contains('\t') => " (are its columns separated by tabs?)",
+        _ => "",
+    }
+}
+
 /// The rows of a scored series.
 #[derive(Debug)]
 pub struct ScoredRows {
+    /// Which series of its file; empty for the only one.
+    pub name: String,
     rows: Vec<Row>,
 }
 
 #[derive(Debug)]
 struct Row {
-    timestamp: String,
-    value: String,
-    number: Option<f64>,
-    millis: i64,
+    point: Point,
     score: Option<Score>,
     alert: f64,
 }
 
-/// Scores the series in `input`, a CSV with a header.
-pub fn score_series(input: impl Read, options: &ScoreOptions) -> Result<ScoredRows, ScoreError> {
-    let (mut rows, order, mut model) = prepare(input, options)?;
+/// Scores the series in `input`, a CSV with a header, and says what was odd about it.
+pub fn score_series(
+    input: impl Read,
+    options: &ScoreOptions,
+) -> Result<(Vec<ScoredRows>, Oddities), ScoreError> {
+    let (series, odd) = ready_made::read(input, options)?;
+    let scored = series.into_iter().map(|one| score_one(one, options)).collect::<Result<_, _>>()?;
+    Ok((scored, odd))
+}
+
+fn score_one(series: ReadyMade, options: &ScoreOptions) -> Result<ScoredRows, ScoreError> {
+    let (order, mut model) = prepare(&series.points, options)?;
+    let row = |point| Row { point, score: None, alert: 0.0 };
+    let mut rows: Vec<Row> = series.points.into_iter().map(row).collect();
     let mut alerts = AlertColumn::default();
     let mut last_millis = None;
     for index in order {
         let row = &mut rows[index];
-        let repeated = last_millis.replace(row.millis) == Some(row.millis);
-        row.score = score_row(&mut model, row, repeated, &options.zone);
+        let repeated = last_millis.replace(row.point.millis) == Some(row.point.millis);
+        row.score = score_point(&mut model, &row.point, repeated, &options.zone);
         row.alert = row.score.as_ref().map_or(0.0, |score| alerts.next(score.severity()));
     }
-    Ok(ScoredRows { rows })
+    Ok(ScoredRows { name: series.name, rows })
 }
 
-/// Why the row at `time` (in the formats of the time column) has its score, from the rows before it.
+/// Why the row at `time` (in the formats of the time column) has its score, from the rows before it; of a file with one
+/// series.
 pub fn explain_series(
     input: impl Read,
     options: &ScoreOptions,
@@ -142,90 +165,52 @@ pub fn explain_series(
 ) -> Result<Explanation, ScoreError> {
     let wanted =
         TimestampFormat::Auto.millis(&Field::Text(time.into()), &options.zone).map_err(ScoreError::Time)?;
-    let (rows, order, mut model) = prepare(input, options)?;
+    let (mut series, _) = ready_made::read(input, options)?;
+    if series.len() > 1 {
+        return Err(ScoreError::Several(series.into_iter().map(|one| one.name).collect()));
+    }
+    let points = series.pop().unwrap_or_default().points;
+    let (order, mut model) = prepare(&points, options)?;
     let nothing = || ScoreError::Nothing(time.to_owned());
     let mut last_millis = None;
-    for row in order.into_iter().map(|index| &rows[index]) {
-        let repeated = last_millis.replace(row.millis) == Some(row.millis);
-        if row.millis == wanted {
-            let observation = row.observation(&options.zone).ok_or_else(nothing)?;
+    for point in order.into_iter().map(|index| &points[index]) {
+        let repeated = last_millis.replace(point.millis) == Some(point.millis);
+        if point.millis == Some(wanted) {
+            let observation = point.observation(&options.zone).ok_or_else(nothing)?;
             return model.explain(&observation).ok_or_else(nothing);
         }
-        score_row(&mut model, row, repeated, &options.zone);
+        score_point(&mut model, point, repeated, &options.zone);
     }
     Err(nothing())
 }
 
-/// The rows, their order in time, and the detector before the first of them.
-fn prepare(input: impl Read, options: &ScoreOptions) -> Result<(Vec<Row>, Vec<usize>, Model), ScoreError> {
-    let rows = read_rows(input, options)?;
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_key(|index| rows[*index].millis);
+/// The order of the rows in time, and the detector before the first of them.
+fn prepare(points: &[Point], options: &ScoreOptions) -> Result<(Vec<usize>, Model), ScoreError> {
+    let mut order: Vec<usize> = (0..points.len()).filter(|index| points[*index].millis.is_some()).collect();
+    order.sort_by_key(|index| points[*index].millis);
     let seconds = match options.interval_seconds {
         Some(seconds) => f64::from(seconds),
-        None => median_distance(&rows, &order),
+        None => median_distance(points, &order),
     };
     let config =
         options.detector.config(seconds.round() as u32).map_err(|_| ScoreError::Interval(seconds))?;
-    Ok((rows, order, config.start()))
+    Ok((order, config.start()))
 }
 
-impl Row {
+impl Point {
     fn observation(&self, zone: &TimeZone) -> Option<Observation> {
-        Observation::new(WindowGrid::civil_seconds_in(zone, self.millis), self.number?, 1)
+        Observation::new(WindowGrid::civil_seconds_in(zone, self.millis?), self.number?, 1)
     }
 }
 
-fn score_row(model: &mut Model, row: &Row, repeated: bool, zone: &TimeZone) -> Option<Score> {
-    let observation = row.observation(zone)?;
+fn score_point(model: &mut Model, point: &Point, repeated: bool, zone: &TimeZone) -> Option<Score> {
+    let observation = point.observation(zone)?;
     if repeated { model.score(&observation).score } else { model.observe(&observation, LearnPolicy::Learn) }
 }
 
-fn read_rows(input: impl Read, options: &ScoreOptions) -> Result<Vec<Row>, ScoreError> {
-    let mut reader = csv::Reader::from_reader(input);
-    let columns: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
-    let column = |name: &String| {
-        columns
-            .iter()
-            .position(|column| column == name)
-            .ok_or_else(|| ScoreError::NoColumn { missing: name.clone(), columns: columns.clone() })
-    };
-    let (timestamp, value) = (column(&options.timestamp)?, column(&options.value)?);
-    let mut rows = Vec::new();
-    let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record)? {
-        let line = record.position().map_or(0, csv::Position::line);
-        let cell = |detail: String| ScoreError::Cell { line, detail };
-        let time = record.get(timestamp).unwrap_or_default();
-        let millis = TimestampFormat::Auto.millis(&Field::Text(time.into()), &options.zone).map_err(cell)?;
-        let text = record.get(value).unwrap_or_default();
-        rows.push(Row {
-            timestamp: time.to_owned(),
-            number: number(text).map_err(cell)?,
-            value: text.to_owned(),
-            millis,
-            score: None,
-            alert: 0.0,
-        });
-    }
-    Ok(rows)
-}
-
-/// A finite number; an empty cell or `nan` is a gap.
-fn number(text: &str) -> Result<Option<f64>, String> {
-    let text = text.trim();
-    if text.is_empty() || text.eq_ignore_ascii_case("nan") {
-        return Ok(None);
-    }
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => Ok(Some(number)),
-        _ => Err(format!("`{text}` is not a finite number")),
-    }
-}
-
-fn median_distance(rows: &[Row], order: &[usize]) -> f64 {
-    let mut distances: Vec<i64> =
-        order.windows(2).map(|pair| rows[pair[1]].millis - rows[pair[0]].millis).collect();
+fn median_distance(points: &[Point], order: &[usize]) -> f64 {
+    let millis = |index: usize| points[index].millis.unwrap_or_default();
+    let mut distances: Vec<i64> = order.windows(2).map(|pair| millis(pair[1]) - millis(pair[0])).collect();
     distances.sort_unstable();
     match distances.len() {
         0 => 60.0,
@@ -270,7 +255,7 @@ impl ScoredRows {
                 ]
             });
             let cells = cells.unwrap_or_default();
-            let (timestamp, value) = (row.timestamp.as_str(), row.value.as_str());
+            let (timestamp, value) = (row.point.timestamp.as_str(), row.point.value.as_str());
             writer.write_record([timestamp, value].into_iter().chain(cells.iter().map(String::as_str)))?;
         }
         writer.flush().map_err(csv::Error::from)?;
@@ -285,7 +270,8 @@ mod tests {
     fn options() -> ScoreOptions {
         ScoreOptions {
             timestamp: "timestamp".into(),
-            value: "value".into(),
+            values: vec!["value".into()],
+            by: Vec::new(),
             zone: TimeZone::UTC,
             interval_seconds: None,
             detector: ScoreDetector::Seasonal,
@@ -294,7 +280,7 @@ mod tests {
 
     fn score(text: &str) -> Result<String, ScoreError> {
         let mut output = Vec::new();
-        score_series(text.as_bytes(), &options())?.write_csv(&mut output)?;
+        score_series(text.as_bytes(), &options())?.0[0].write_csv(&mut output)?;
         Ok(String::from_utf8(output).unwrap())
     }
 
@@ -326,6 +312,40 @@ mod tests {
         assert!((at.score.unwrap().severity() - severity(9_000)).abs() < 1e-3);
         assert!(at.to_string().starts_with("900 came where "), "{at}");
         assert!(matches!(explain("7"), Err(ScoreError::Nothing(_))));
+    }
+
+    #[test]
+    fn side_by_side_and_one_below_the_other_are_the_same_series() {
+        let names = |text: &str, options: ScoreOptions| -> Vec<(String, usize)> {
+            let (scored, odd) = score_series(text.as_bytes(), &options).unwrap();
+            assert_eq!(odd, Oddities::default());
+            scored.into_iter().map(|one| (one.name.clone(), one.len())).collect()
+        };
+        let wide = "timestamp,name,DE,FR\n0,x,1,2\n60,x,3,4\n";
+        let both = [("DE".to_owned(), 2), ("FR".to_owned(), 2)];
+        assert_eq!(names(wide, ScoreOptions { values: vec!["*".into()], ..options() }), both);
+        assert_eq!(names(wide, ScoreOptions { values: vec!["DE".into(), "FR".into()], ..options() }), both);
+        let long = "timestamp,country,value\n0,DE,1\n0,FR,2\n60,DE,3\n60,FR,4\n";
+        assert_eq!(names(long, ScoreOptions { by: vec!["country".into()], ..options() }), both);
+    }
+
+    #[test]
+    fn what_cannot_be_read_costs_its_row_and_is_named() {
+        let text = "timestamp,value\n0,1\nsoon,2\n60,inf\n120,NaN\n60,4\n120\n180,5\n";
+        let (scored, odd) = score_series(text.as_bytes(), &options()).unwrap();
+        assert_eq!(scored[0].len(), 7);
+        assert_eq!(
+            odd.lines(),
+            [
+                "line 3: `soon` is not a timestamp",
+                "line 4: `inf` is not a finite number",
+                "1 rows are not in order of time, first on line 6; they are scored in order",
+                "1 rows repeat a time, first on line 7; they are scored and not learned",
+            ]
+        );
+        let long = format!("timestamp,value\n0,1\n60,{}\n120,3\n", "9".repeat(3 << 20));
+        let (scored, odd) = score_series(long.as_bytes(), &options()).unwrap();
+        assert_eq!((scored[0].len(), odd.lines()[0].as_str()), (3, "line 3: is longer than 524288 bytes"));
     }
 
     #[test]

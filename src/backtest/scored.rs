@@ -11,7 +11,7 @@ use std::{
 };
 
 use jiff::tz::TimeZone;
-use tidewatch_datasets::scoring::{EventSeries, NabFile, QuietSeries};
+use tidewatch_datasets::scoring::{EventSeries, NabFile, PointSeries, QuietSeries};
 
 use crate::record::{Field, TimestampFormat};
 
@@ -67,6 +67,29 @@ pub fn read_labelled(
         let severities = scored.numbers(0)?;
         let severities: Vec<f64> = order.iter().map(|row| severities[*row]).collect();
         Ok(Named { name, series: EventSeries::new(&times, &labels, &severities, history) })
+    };
+    csv_files(data)?.into_iter().map(read).collect()
+}
+
+/// Labelled series of `data` with their scores, row by row as they stand in their files. The first `history` of each is
+/// left out.
+pub fn read_points(
+    data: &Path,
+    scores: &Path,
+    column: &str,
+    history: f64,
+) -> Result<Vec<Named<PointSeries>>, ScoredError> {
+    let read = |(name, path): (String, PathBuf)| {
+        let truth = Table::read(&path, &["label"])?;
+        let scored = Table::read(&scores.join(format!("{name}.csv")), &[column])?;
+        let from = (truth.rows() as f64 * history) as usize;
+        let labels: Vec<bool> = truth.numbers(0)?.iter().skip(from).map(|label| *label > 0.0).collect();
+        let severities: Vec<f64> = scored.numbers(0)?.into_iter().skip(from).collect();
+        if labels.len() != severities.len() {
+            let detail = format!("{} rows, but its scores have {}", truth.rows(), scored.rows());
+            return Err(ScoredError::Content { path, detail });
+        }
+        Ok(Named { name, series: PointSeries::new(&labels, &severities) })
     };
     csv_files(data)?.into_iter().map(read).collect()
 }

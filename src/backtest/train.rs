@@ -126,6 +126,7 @@ async fn run(
         limits,
         clock: Arc::clone(&clock),
         board,
+        refused: None,
     };
     let engine = history.run(&store).await?;
     let status = engine.status().remove(0);

@@ -161,6 +161,19 @@ pub(crate) fn span(from: i64, length: i64, zone: Option<&TimeZone>) -> Span {
     Span { clock: Clock::Instant, from, to: from + length }
 }
 
+impl Span {
+    /// The same as instants, where a wall clock is that of `zone`.
+    #[must_use]
+    pub fn in_zone(self, zone: &TimeZone) -> Self {
+        match self.clock {
+            Clock::Instant => self,
+            Clock::Wall => {
+                Self { clock: Clock::Instant, from: instant(self.from, zone), to: instant(self.to, zone) }
+            }
+        }
+    }
+}
+
 fn instant(wall: i64, zone: &TimeZone) -> i64 {
     let civil = Timestamp::from_second(wall).map(|at| TimeZone::UTC.to_datetime(at));
     civil.ok().and_then(|civil| zone.to_timestamp(civil).ok()).map_or(wall, Timestamp::as_second)

@@ -115,6 +115,9 @@ async fn check_source(config: SourceConfig) -> Result<String, String> {
     let mut decoder = config.decoder;
     let mut source = FileSource::new(files, &Checkpoint::default()).map_err(|error| error.to_string())?;
     let batch = source.next_batch().await.map_err(|error| error.to_string())?;
+    if let Some(damage) = source.damages().list().first() {
+        return Err(damage.clone());
+    }
     let Some(batch) = batch else { return Err("no file".to_owned()) };
     if let Some(Header::Row(header)) = &batch.header {
         decoder.set_header(header).map_err(|error| error.to_string())?;

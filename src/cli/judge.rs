@@ -1,15 +1,15 @@
 //! `tidewatch judge`: how good the scores that `tidewatch score` wrote are. Prints a table in Markdown.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tidewatch_datasets::scoring::{
-    EventSeries, NAB_PROFILES, QuietSeries, judge_events, judge_quiet, nab_at, nab_best, rate_interval,
-    sweep_events,
+    EventSeries, EventTable, NAB_PROFILES, PointSeries, QuietSeries, judge_events, judge_quiet, nab_at,
+    nab_best, rate_interval, sweep_events,
 };
 
 use super::{Exit, output};
-use crate::backtest::{Named, read_labelled, read_nab, read_quiet};
+use crate::backtest::{Named, read_labelled, read_nab, read_points, read_quiet};
 
 /// Arguments of `judge`.
 #[derive(Debug, Args)]
@@ -37,6 +37,12 @@ pub(super) struct JudgeArguments {
     /// One row per series, too
     #[arg(long)]
     split: bool,
+    /// Point by point instead, as papers report: means over the labelled series
+    #[arg(long, requires = "labels", conflicts_with = "sweep")]
+    points: bool,
+    /// Where to write the figures of labelled series as JSON, too
+    #[arg(long, requires = "labels")]
+    json: Option<PathBuf>,
     /// Leave out series whose name starts so; may be repeated
     #[arg(long)]
     skip: Vec<String>,
@@ -53,6 +59,7 @@ pub(super) fn judge(arguments: &JudgeArguments) -> anyhow::Result<()> {
         return Err(Exit::Usage(format!("--from: {}; expected 0 up to 1", arguments.from)).into());
     }
     let table = match (&arguments.labels, &arguments.nab) {
+        (Some(data), _) if arguments.points => points(arguments, data)?,
         (Some(_), _) => labelled(arguments)?,
         (None, Some(_)) => benchmark(arguments)?,
         (None, None) => quiet(arguments)?,
@@ -83,6 +90,11 @@ fn labelled(arguments: &JudgeArguments) -> anyhow::Result<Vec<String>> {
         }
     }
     let series: Vec<EventSeries> = named.into_iter().map(|one| one.series).collect();
+    if let Some(path) = &arguments.json {
+        let tables: Vec<_> =
+            arguments.at.iter().map(|at| event_figures(&judge_events(&series, *at))).collect();
+        output::write(path, &(serde_json::to_string_pretty(&tables)? + "\n"))?;
+    }
     for at in &arguments.at {
         table.push(event_row(&title(arguments), &series, *at, arguments.sweep));
     }
@@ -111,6 +123,61 @@ fn event_row(name: &str, series: &[EventSeries], at: f64, with_sweep: bool) -> S
         row.push_str(&extra);
     }
     row
+}
+
+fn event_figures(table: &EventTable) -> serde_json::Value {
+    serde_json::json!({
+        "at": table.at, "series": table.series, "segments": table.segments, "weeks": table.weeks,
+        "recall": table.recall(), "precision": table.precision(), "f1": table.f1(),
+        "fa_week": table.false_per_week(), "worst_fa_week": table.worst_per_week, "busy": table.in_alarm,
+        "delay": table.delay, "clean_fa_week": table.clean_per_week,
+    })
+}
+
+/// Points after the start of a labelled run that count for it, and between alarms that are one.
+const CONTEST_POINTS: usize = 7;
+const MERGED_POINTS: usize = 3;
+/// Widest soft label of a volume, in points.
+const VOLUME_POINTS: usize = 20;
+
+fn points(arguments: &JudgeArguments, data: &Path) -> anyhow::Result<Vec<String>> {
+    let column = arguments.column.as_deref().unwrap_or("severity");
+    let at = arguments.at[0];
+    let mut named = read_points(data, &arguments.scores, column, arguments.from)?;
+    named.retain(|one| is_wanted(&one.name, arguments) && one.series.touching(at, 0, 0).segments > 0);
+    let figures: Vec<[f64; 6]> = named.iter().map(|one| point_figures(&one.series, at)).collect();
+    if let Some(path) = &arguments.json {
+        let row = |(one, figures): (&Named<PointSeries>, &[f64; 6])| {
+            let [auc_pr, vus_pr, contest, events, precision, recall] = figures;
+            serde_json::json!({
+                "series": one.name, "auc_pr": auc_pr, "vus_pr": vus_pr, "f1k_best": contest, "ev_f1_fix": events,
+                "rp_fix": precision, "rr_fix": recall,
+            })
+        };
+        let rows: Vec<_> = named.iter().zip(&figures).map(row).collect();
+        output::write(path, &(serde_json::to_string_pretty(&rows)? + "\n"))?;
+    }
+    let head = "| Series | Labelled | AUC-PR | VUS-PR | Contest F1, best | Event F1 | Range precision | Range recall |";
+    let mut table = header(head, 8);
+    let row = |name: &str, count: usize, figures: [f64; 6]| {
+        let cells: Vec<String> = figures.iter().map(|figure| format!("{figure:.3}")).collect();
+        format!("| {name} | {count} | {} |", cells.join(" | "))
+    };
+    if arguments.split {
+        table.extend(named.iter().zip(&figures).map(|(one, figures)| row(&one.name, 1, *figures)));
+    }
+    let mean = |index: usize| figures.iter().map(|one| one[index]).sum::<f64>() / figures.len() as f64;
+    table.push(row(&title(arguments), figures.len(), std::array::from_fn(mean)));
+    Ok(table)
+}
+
+fn point_figures(series: &PointSeries, at: f64) -> [f64; 6] {
+    let touching = series.touching(at, CONTEST_POINTS, MERGED_POINTS);
+    let share = |part: usize, whole: usize| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+    let (right, found) = (share(touching.right, touching.alarms), share(touching.found, touching.segments));
+    let f1 = if right + found > 0.0 { 2.0 * right * found / (right + found) } else { 0.0 };
+    let (precision, recall) = series.ranges(at);
+    [series.auc_pr(), series.vus_pr(VOLUME_POINTS), series.contest_f1(CONTEST_POINTS), f1, precision, recall]
 }
 
 fn quiet(arguments: &JudgeArguments) -> anyhow::Result<Vec<String>> {

@@ -11,6 +11,7 @@ mod demo;
 mod explain;
 mod export;
 mod incidents;
+mod inputs;
 mod inspect;
 mod judge;
 mod locate;
@@ -103,7 +104,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Demo(arguments) => demo::demo(arguments).await,
         Command::Run(arguments) => run::run(arguments).await,
         Command::Check(arguments) => check::check(&arguments).await,
-        Command::Inspect(arguments) => inspect::inspect(&arguments),
+        Command::Inspect(arguments) => inspect::inspect(&arguments).await,
         Command::Config { command: ConfigCommand::Example } => {
             output::print(crate::config::EXAMPLE);
             Ok(())

@@ -9,8 +9,6 @@ use crate::{
     backtest::{Backtest, Label, read_labels},
     config::{Config, ConfigError, Environment, SourceConfig},
     pipeline::MonitorSpec,
-    record::{Checkpoint, Format},
-    sources::{FileSource, FileSourceConfig},
 };
 
 /// Reads and checks a configuration file and the calendars it names.
@@ -40,21 +38,6 @@ pub(super) fn monitor(config: Config, name: &str) -> anyhow::Result<(SourceConfi
         }
     }
     Err(Exit::Usage(format!("no monitor `{name}`; there are: {}", known.join(", "))).into())
-}
-
-/// Files, patterns or standard input, to be read once from their beginning.
-pub(super) fn inputs(
-    paths: &[String],
-    format: Format,
-    record_bytes_max: usize,
-) -> anyhow::Result<FileSource> {
-    for path in paths {
-        if path != "-" && !path.contains(['*', '?', '[']) && !Path::new(path).exists() {
-            return Err(Exit::Usage(format!("no file `{path}`")).into());
-        }
-    }
-    let files = FileSourceConfig { paths: paths.to_vec(), format, record_bytes_max, speed: None };
-    Ok(FileSource::new(files, &Checkpoint::default()).map_err(|error| Exit::Usage(error.to_string()))?)
 }
 
 /// Labels for a backtest, from any of the forms that [`read_labels`] knows.

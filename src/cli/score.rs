@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufReader, BufWriter, Read},
+    io::{BufWriter, Read},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,20 +16,24 @@ use super::{Exit, output};
 use crate::{
     backtest::{ScoreDetector, ScoreError, ScoreOptions, explain_series, score_series},
     config::parse_duration,
+    sources::open_file,
 };
 
 /// Arguments of `score`.
 #[derive(Debug, Args)]
 pub(super) struct ScoreArguments {
-    /// CSV files with a header, plain or .gz, one series each
+    /// CSV files with a header, plain, gzip or Zstandard
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Column of the time
     #[arg(long)]
     timestamp: String,
-    /// Column of the value
-    #[arg(long)]
-    value: String,
+    /// Column of the value; several columns are as many series, `*` is every other column of numbers
+    #[arg(long, value_delimiter = ',', required = true)]
+    value: Vec<String>,
+    /// Columns that tell series apart which stand one below the other
+    #[arg(long, value_delimiter = ',')]
+    by: Vec<String>,
     /// The shop's time zone
     #[arg(long, default_value = "UTC")]
     timezone: String,
@@ -39,7 +43,7 @@ pub(super) struct ScoreArguments {
     /// The detector, at its default settings
     #[arg(long, value_enum, default_value_t)]
     detector: ScoreDetector,
-    /// Folder for the results, one file per input
+    /// Folder for the results, one file per series
     #[arg(long, required_unless_present = "explain")]
     out: Option<PathBuf>,
     /// Print why the value at this time has its score, and stop there
@@ -52,7 +56,8 @@ pub(super) fn score(arguments: &ScoreArguments) -> anyhow::Result<()> {
         .map_err(|_| Exit::Usage(format!("--timezone: `{}` is no known time zone", arguments.timezone)))?;
     let options = ScoreOptions {
         timestamp: arguments.timestamp.clone(),
-        value: arguments.value.clone(),
+        values: arguments.value.clone(),
+        by: arguments.by.clone(),
         zone,
         interval_seconds: arguments.interval.map(|interval| interval.as_secs() as u32),
         detector: arguments.detector,
@@ -79,8 +84,18 @@ pub(super) fn score(arguments: &ScoreArguments) -> anyhow::Result<()> {
 
 fn score_file(path: &Path, out: &Path, options: &ScoreOptions) -> anyhow::Result<()> {
     let (stem, input) = open(path)?;
-    let rows = score_series(input, options).map_err(usage)?;
-    rows.write_csv(BufWriter::new(File::create(out.join(format!("{stem}.csv")))?))?;
+    let (series, odd) = score_series(input, options).map_err(usage)?;
+    for line in odd.lines() {
+        output::warn(format!("`{}`: {line}", path.display()));
+    }
+    for rows in series {
+        // What a file name may not hold everywhere, no file name holds.
+        let plain =
+            |letter: char| if letter.is_alphanumeric() || "-_. ".contains(letter) { letter } else { '_' };
+        let name: String = rows.name.chars().map(plain).collect();
+        let name = if name.is_empty() { format!("{stem}.csv") } else { format!("{stem}.{name}.csv") };
+        rows.write_csv(BufWriter::new(File::create(out.join(name))?))?;
+    }
     Ok(())
 }
 
@@ -93,20 +108,17 @@ pub(super) fn require_files(files: &[PathBuf]) -> Result<(), Exit> {
 /// The name of a file without its endings, and its text.
 pub(super) fn open(path: &Path) -> anyhow::Result<(&str, Box<dyn Read>)> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let file = BufReader::new(File::open(path)?);
-    let (stem, input): (&str, Box<dyn Read>) = match name.strip_suffix(".gz") {
-        Some(stem) => (stem, Box::new(flate2::read::MultiGzDecoder::new(file))),
-        None => (name, Box::new(file)),
-    };
-    Ok((stem.strip_suffix(".csv").unwrap_or(stem), input))
+    let stem = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name);
+    Ok((stem.strip_suffix(".csv").unwrap_or(stem), open_file(path)?))
 }
 
 /// A wrong `--timestamp`, `--value` or `--explain` is wrong usage.
 fn usage(error: ScoreError) -> anyhow::Error {
     match error {
-        ScoreError::NoColumn { .. } | ScoreError::Time(_) | ScoreError::Nothing(_) => {
-            Exit::Usage(error.to_string()).into()
-        }
+        ScoreError::NoColumn { .. }
+        | ScoreError::Time(_)
+        | ScoreError::Several(_)
+        | ScoreError::Nothing(_) => Exit::Usage(error.to_string()).into(),
         error => error.into(),
     }
 }

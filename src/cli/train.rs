@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     backtest::{RunArguments, show_progress},
-    open, output,
+    inputs, open, output,
 };
 use crate::{
     backtest::{Trained, Training, train as run_training},
@@ -31,21 +31,24 @@ pub(super) async fn train(arguments: TrainArguments) -> anyhow::Result<()> {
     let path = arguments.out.unwrap_or_else(|| config.store.path.clone());
     let durability = config.store.durability;
     let (source, spec) = open::monitor(config, &arguments.run.monitor)?;
-    let files = open::inputs(&arguments.run.inputs, source.format, source.record_bytes_max)?;
+    let inputs = inputs::inputs(&arguments.run.inputs, &source, &spec).await?;
+    let files = inputs.files()?;
+    let damages = files.damages();
     let _lock = StoreLock::acquire(&path)?;
     let board = StatusBoard::default();
     let limits = EngineLimits { threads: arguments.run.threads.max(1), ..EngineLimits::default() };
     let training = Training {
         source_id: source.id,
-        decoder: source.decoder,
+        decoder: inputs.decoder,
         spec,
         limits,
         path: path.clone(),
         durability,
     };
-    let progress = tokio::spawn(show_progress(board.clone()));
+    let progress = tokio::spawn(show_progress(board.clone(), files.reach()));
     let outcome = run_training(training, Box::new(files), Arc::new(SystemClock), board).await;
     progress.abort();
+    damages.list().iter().for_each(output::warn);
     report(&outcome?);
     let seconds = (SystemClock.now_millis() - started_millis) as f64 / 1e3;
     output::line(format!("in {seconds:.1} s, written to `{}`", path.display()));

@@ -145,8 +145,14 @@ fn source(
     let at = |key: &str| format!("sources.{name}.{key}");
     check_name(&format!("sources.{name}"), name)?;
     let (kind, format, record_bytes_max, dead_letter) = match written {
-        WrittenSource::File { path, format, columns, speed, record_bytes_max, dead_letter } => {
-            let format = self::format(name, format.as_deref(), columns.as_deref())?;
+        WrittenSource::File { path, format, columns, wide, speed, record_bytes_max, dead_letter } => {
+            // The rows of Parquet are JSON.
+            let format = format.as_deref().filter(|format| *format != "parquet");
+            let format = match self::format(name, format, columns.as_deref())? {
+                Format::Delimited { delimiter, columns: None } if *wide => Format::Wide { delimiter },
+                _ if *wide => return Err(Problem::new(at("wide"), "goes with CSV or TSV that has a header")),
+                format => format,
+            };
             let limit = record_bytes(&at("record_bytes_max"), record_bytes_max.as_deref())?;
             if speed.is_some_and(|speed| !(speed > 0.0 && speed.is_finite())) {
                 return Err(Problem::new(at("speed"), "expected a number above 0"));
@@ -154,6 +160,7 @@ fn source(
             let config = FileSourceConfig {
                 paths: vec![environment.expand(&at("path"), path)?],
                 format: format.clone(),
+                fields: fields.names().to_vec(),
                 record_bytes_max: limit,
                 speed: *speed,
             };

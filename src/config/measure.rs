@@ -26,7 +26,7 @@ pub(super) struct CheckedMeasure {
     pub(super) guard: Guard,
 }
 
-const KINDS: &str = "count, sum, avg, min, max, distinct, ratio or a quantile such as p95";
+const KINDS: &str = "count, sum, avg, min, max, distinct, ratio, total, level or a quantile such as p95";
 
 /// Checks one measure. `names` are all measures of the monitor in order, `is_ratio` tells which are ratios.
 pub(super) fn measure(
@@ -154,6 +154,8 @@ fn measure_kind(
         "min" => AggregateKind::Min,
         "max" => AggregateKind::Max,
         "distinct" => AggregateKind::Distinct,
+        "total" => AggregateKind::Total,
+        "level" => AggregateKind::Level,
         _ => AggregateKind::Quantile(quantile(key).ok_or_else(|| {
             let detail = format!(
                 "is no key of a measure; expected {KINDS}, where, direction, unit, worth, detector, bounds, min_change or \

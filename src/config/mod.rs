@@ -39,7 +39,7 @@ use crate::{
 pub use notifier::{
     EmailConfig, EmailTls, NotifierConfig, SNS_FORMATS, SnsConfig, WEBHOOK_FORMATS, WebhookConfig,
 };
-pub use propose::{Proposal, propose};
+pub use propose::{Proposal, instant_millis, propose};
 pub use secrets::{Environment, Secret};
 
 /// The example that `tidewatch config example` prints; a test keeps it valid.

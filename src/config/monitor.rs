@@ -149,6 +149,7 @@ fn value_kind(measure: &CheckedMeasure, measures: &[CheckedMeasure]) -> ValueKin
         MeasureKind::Ratio { numerator, denominator } if is_count(numerator) && is_count(denominator) => {
             ValueKind::Ratio
         }
+        MeasureKind::Aggregate(AggregateKind::Total | AggregateKind::Level) => ValueKind::Learned,
         // What one of many brings is a mean over the denominator.
         MeasureKind::Ratio { denominator, .. } if is_count(denominator) => ValueKind::Mean,
         MeasureKind::Aggregate(AggregateKind::Average | AggregateKind::Quantile(_)) => ValueKind::Mean,
@@ -168,7 +169,9 @@ fn judging(
             (0.0, min_mean_events(width))
         }
         MeasureKind::Aggregate(AggregateKind::Sum) => (0.0, MIN_MEAN_SUMMANDS),
-        MeasureKind::Aggregate(AggregateKind::Min | AggregateKind::Max) => (1.0, 0.0),
+        MeasureKind::Aggregate(
+            AggregateKind::Min | AggregateKind::Max | AggregateKind::Total | AggregateKind::Level,
+        ) => (1.0, 0.0),
         MeasureKind::Aggregate(AggregateKind::Average | AggregateKind::Quantile(_)) => (MIN_NUMBERS, 0.0),
         // Chance is reckoned with: a binomial share of few is no news by itself.
         MeasureKind::Ratio { .. } if kind == ValueKind::Ratio => (1.0, 0.0),

@@ -20,6 +20,15 @@ pub enum NotifierConfig {
 }
 
 impl NotifierConfig {
+    /// The word of its kind.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Webhook(_) => "webhook",
+            Self::Email(_) => "email",
+            Self::Sns(_) => "sns",
+        }
+    }
+
     /// Attempts in any minute.
     pub fn max_per_minute(&self) -> Option<u32> {
         match self {

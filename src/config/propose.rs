@@ -13,6 +13,8 @@ use crate::record::{Field, Sample, SampleForm, TimestampFormat};
 const DIMENSION_VALUES: std::ops::RangeInclusive<usize> = 2..=60;
 /// Dimensions proposed.
 const DIMENSIONS: usize = 3;
+/// Number columns of a ready-made series from which on they are taken for one measure of many series.
+const WIDE_FROM: usize = 9;
 /// Kinds of events that get a count of their own.
 const KINDS: usize = 6;
 /// Events wanted in a window of the whole: fewer say little.
@@ -27,6 +29,8 @@ const TYPES: [&str; 5] = ["type", "event", "event_type", "event_name", "action"]
 const PLACES: [&str; 9] =
     ["country", "device", "platform", "channel", "region", "page", "store", "site", "category"];
 const PEOPLE: [&str; 6] = ["visitor", "user", "session", "customer", "client", "order"];
+/// Those of which a sum over slices makes sense, whatever their values.
+const ADDED: [&str; 5] = ["revenue", "total", "amount", "sales", "turnover"];
 const MONEY: [&str; 7] = ["revenue", "total", "amount", "price", "value", "sales", "turnover"];
 
 /// What was recognised in a sample.
@@ -38,6 +42,8 @@ pub struct Proposal {
     pub has_zone: bool,
     /// One row per time and slice at regular steps, instead of events.
     pub is_series: bool,
+    /// Of a ready-made series: each column is a series, all of one measure.
+    pub is_wide: bool,
     /// Width of a window.
     pub interval_seconds: i64,
     /// Columns to slice by.
@@ -58,16 +64,23 @@ pub fn propose(sample: &Sample) -> Result<Proposal, String> {
         let names = sample.columns.join(", ");
         format!("no column holds times that can be read; there are: {names}")
     })?;
-    let mut times: Vec<i64> = sample.values(time.index).filter_map(millis).collect();
+    let mut times: Vec<i64> = sample.values(time.index).filter_map(instant_millis).collect();
     times.sort_unstable();
     let span_millis = (times[0], times[times.len() - 1]);
     let minutes = ((span_millis.1 - span_millis.0) as f64 / 60_000.0).max(1.0 / 60.0);
     let rows_per_minute = sample.rows.len() as f64 / minutes;
     let kind = kind_column(&columns);
-    let dimensions = dimensions(&columns, &time, kind.as_ref());
+    let mut dimensions = dimensions(&columns, &time, kind.as_ref());
     let step = regular_step(&times).filter(|_| kind.is_none());
+    let numbers = series_columns(&columns, &time, &dimensions);
+    let is_wide = step.is_some() && numbers.len() >= WIDE_FROM && sample.form != SampleForm::Json;
     let measures = match step {
-        Some(_) => series_measures(&columns, &time, &dimensions),
+        Some(_) if is_wide => {
+            dimensions.push("series".to_owned());
+            let kind = ready_made(&numbers, sample);
+            vec![("value".to_owned(), format!("{{ {kind} = \"value\" }}"))]
+        }
+        Some(_) => numbers.iter().map(|column| series_measure(column, sample)).collect(),
         None => event_measures(&columns, &time, kind.as_ref()),
     };
     if measures.is_empty() {
@@ -77,6 +90,7 @@ pub fn propose(sample: &Sample) -> Result<Proposal, String> {
         timestamp: time.name,
         has_zone: time.zoned,
         is_series: step.is_some(),
+        is_wide,
         interval_seconds: step.unwrap_or_else(|| interval_for(rows_per_minute)),
         dimensions,
         measures,
@@ -99,6 +113,9 @@ impl Proposal {
             SampleForm::Json => {}
             SampleForm::Csv => put("format = \"csv\"".to_owned()),
             SampleForm::Tsv => put("format = \"tsv\"".to_owned()),
+        }
+        if self.is_wide {
+            put("wide = true                       # each column is a series of its own".to_owned());
         }
         put("\n[monitors.shop]\nsource = \"data\"".to_owned());
         put(format!("timestamp = {}", quoted(&self.timestamp)));
@@ -146,9 +163,8 @@ impl Column {
             filled += 1;
             let number = value.parse::<f64>().is_ok_and(f64::is_finite);
             numbers += usize::from(number);
-            times += usize::from(millis(value).is_some());
-            zoned &=
-                number || value.ends_with('Z') || value.rsplit(['T', ' ']).next().is_some_and(has_offset);
+            times += usize::from(instant_millis(value).is_some());
+            zoned &= TimestampFormat::names_zone(value).unwrap_or(true);
             *all.entry(value).or_default() += 1;
         }
         let distinct_share = all.len() as f64 / f64::from(filled.max(1) as u32);
@@ -175,12 +191,8 @@ impl Column {
     }
 }
 
-fn has_offset(time: &str) -> bool {
-    time.len() > 5 && time[1..].contains(['+', '-'])
-}
-
-/// An instant between 1990 and 2100.
-fn millis(value: &str) -> Option<i64> {
+/// An instant between 1990 and 2100, in a form that needs no pattern.
+pub fn instant_millis(value: &str) -> Option<i64> {
     let millis = TimestampFormat::Auto.millis(&Field::Text(value.into()), &TimeZone::UTC).ok()?;
     (631_152_000_000..4_102_444_800_000).contains(&millis).then_some(millis)
 }
@@ -231,14 +243,27 @@ fn regular_step(times: &[i64]) -> Option<i64> {
     (step % 1000 == 0 && is_width && regular(step, &unsorted)).then_some(seconds)
 }
 
-fn series_measures(columns: &[Column], time: &Column, dimensions: &[String]) -> Vec<(String, String)> {
-    let numbers = columns.iter().filter(|column| {
+/// The columns of a ready-made series that hold its values.
+fn series_columns<'c>(columns: &'c [Column], time: &Column, dimensions: &[String]) -> Vec<&'c Column> {
+    let is_value = |column: &&Column| {
         column.is_number() && column.index != time.index && !dimensions.contains(&column.name)
-    });
-    numbers
-        .filter(|column| column.word() != "label")
-        .map(|column| (key(&column.name), format!("{{ sum = {} }}", quoted(&column.name))))
-        .collect()
+    };
+    columns.iter().filter(is_value).filter(|column| column.word() != "label").collect()
+}
+
+fn series_measure(column: &Column, sample: &Sample) -> (String, String) {
+    let kind = ready_made(&[column], sample);
+    (key(&column.name), format!("{{ {kind} = {} }}", quoted(&column.name)))
+}
+
+/// Whole numbers without a sign are taken for counts, which add up over slices; others for levels, which do not.
+fn ready_made(columns: &[&Column], sample: &Sample) -> &'static str {
+    let is_count =
+        |value: &str| value.parse::<f64>().map_or(true, |value| value >= 0.0 && value.fract() == 0.0);
+    let adds_up = |column: &&Column| {
+        ADDED.contains(&column.word().as_str()) || sample.values(column.index).all(is_count)
+    };
+    if columns.iter().all(adds_up) { "total" } else { "level" }
 }
 
 fn event_measures(columns: &[Column], time: &Column, kind: Option<&Column>) -> Vec<(String, String)> {
@@ -345,7 +370,22 @@ mod tests {
         let (proposal, _) = proposed(&text);
         assert_eq!((proposal.is_series, proposal.interval_seconds, proposal.has_zone), (true, 3600, false));
         assert_eq!(proposal.measures.len(), 2);
-        assert_eq!(proposal.measures[0], ("visits".to_owned(), "{ sum = \"visits\" }".to_owned()));
+        assert_eq!(proposal.measures[0], ("visits".to_owned(), "{ total = \"visits\" }".to_owned()));
+    }
+
+    #[test]
+    fn many_columns_of_numbers_are_one_measure_of_many_series() {
+        let names: Vec<String> = (0..12).map(|column| format!("shop {column}")).collect();
+        let row = |hour: usize| {
+            let cells: Vec<String> = (0..12).map(|column| format!("{}.5", hour * column % 9)).collect();
+            format!("2026-03-{:02}T{:02}:00:00Z,{}\n", 1 + hour / 24, hour % 24, cells.join(","))
+        };
+        let text = format!("at,{}\n{}", names.join(","), (0..50).map(row).collect::<String>());
+        let (proposal, config) = proposed(&text);
+        assert!(proposal.is_wide && proposal.is_series);
+        assert_eq!(proposal.dimensions, ["series"]);
+        assert_eq!(proposal.measures, [("value".to_owned(), "{ level = \"value\" }".to_owned())]);
+        assert_eq!(config.sources[0].format, crate::record::Format::Wide { delimiter: b',' });
     }
 
     #[test]

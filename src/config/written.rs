@@ -43,6 +43,9 @@ pub(super) enum WrittenSource {
         path: String,
         format: Option<String>,
         columns: Option<Vec<String>>,
+        /// Each row holds many series, one in a column.
+        #[serde(default)]
+        wide: bool,
         /// Times real time.
         speed: Option<f64>,
         record_bytes_max: Option<String>,

@@ -1,5 +1,7 @@
 //! Carrying out what people ask of a monitor. Pure: the same instructions at the same places do the same.
 
+use std::collections::BTreeSet;
+
 use tidewatch_detectors::{Feedback, Said};
 
 use super::{
@@ -20,7 +22,10 @@ impl Monitor {
                 said = self.hear_missed(missed)?;
                 held.push(missed.series);
             }
-            Ask::Event(event) => held = self.held_by(event, after_millis),
+            ask @ (Ask::Event(_) | Ask::Events { .. }) => {
+                let all = ask.entered().iter().flat_map(|event| self.held_by(event, after_millis));
+                held = all.collect::<BTreeSet<SeriesAt>>().into_iter().collect();
+            }
             Ask::Undo { number } => self.ledger.check_undo(*number)?,
             Ask::Acknowledge { incident } => {
                 let alerts = self.book.acknowledge(&self.spec.facts, incident, after_millis);

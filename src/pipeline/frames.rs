@@ -72,6 +72,76 @@ impl ShardFrame {
     }
 }
 
+/// Reads single series out of frames, without making the others: a long chart looks at a hundred thousand.
+pub struct FrameReader {
+    zstd: zstd::bulk::Decompressor<'static>,
+    plain: Vec<u8>,
+}
+
+/// Larger frames are taken as damaged: 256 slices of a thousand measures have less.
+const PLAIN_BYTES_MAX: u64 = 64 << 20;
+
+impl std::fmt::Debug for FrameReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrameReader").finish_non_exhaustive()
+    }
+}
+
+impl Default for FrameReader {
+    fn default() -> Self {
+        let zstd = zstd::bulk::Decompressor::new().expect("it takes nothing but memory");
+        Self { zstd, plain: Vec::new() }
+    }
+}
+
+impl FrameReader {
+    /// What [`ShardFrame::decode`] has at `index` of its cells and scores; `None` where it ends before that.
+    pub fn series(
+        &mut self,
+        bytes: &[u8],
+        index: usize,
+    ) -> Result<(Option<Cell>, Option<StoredScore>), BlobError> {
+        let fail = |detail: String| BlobError { what: "frame", detail };
+        let size = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten();
+        let size = size.filter(|size| *size <= PLAIN_BYTES_MAX).ok_or_else(|| fail("no size".to_owned()))?;
+        self.plain.clear();
+        self.plain.reserve(size as usize);
+        self.zstd.decompress_to_buffer(bytes, &mut self.plain).map_err(|error| fail(error.to_string()))?;
+        let found = |rest| -> postcard::Result<_> {
+            // In the order of the fields of `ShardFrame`.
+            let (_, rest) = element::<u64>(rest, None)?;
+            let (cell, rest) = element::<Option<Cell>>(rest, Some(index))?;
+            let (length, mut rest) = postcard::take_from_bytes::<usize>(rest)?;
+            if index >= length {
+                return Ok((cell.flatten(), None));
+            }
+            for _ in 0..index {
+                (_, rest) = postcard::take_from_bytes::<Option<StoredScore>>(rest)?;
+            }
+            let (score, _) = postcard::take_from_bytes::<Option<StoredScore>>(rest)?;
+            Ok((cell.flatten(), score))
+        };
+        found(&self.plain).map_err(|error| fail(error.to_string()))
+    }
+}
+
+/// One element of a list, and what follows the list.
+fn element<'b, T: Deserialize<'b>>(
+    bytes: &'b [u8],
+    index: Option<usize>,
+) -> postcard::Result<(Option<T>, &'b [u8])> {
+    let (length, mut rest) = postcard::take_from_bytes::<usize>(bytes)?;
+    let mut found = None;
+    for at in 0..length {
+        let (value, behind) = postcard::take_from_bytes(rest)?;
+        rest = behind;
+        if Some(at) == index {
+            found = Some(value);
+        }
+    }
+    Ok((found, rest))
+}
+
 /// Serializes and compresses a saved state.
 pub(super) fn pack<T: Serialize>(value: &T) -> Vec<u8> {
     let plain = postcard::to_stdvec(value).expect("saved states hold no maps of unknown length");
@@ -108,5 +178,33 @@ mod tests {
         };
         assert_eq!(ShardFrame::decode(&frame.encode()).unwrap(), frame);
         assert!(ShardFrame::decode(b"not a frame").is_err());
+    }
+
+    #[test]
+    fn a_single_series_is_read_as_the_whole_frame_has_it() {
+        let score = |index: u32| StoredScore {
+            expected: f64::from(index),
+            lower: -1.0,
+            upper: 1e9,
+            severity: index as f32 / 4.0,
+            minor: 0.0,
+            expected_alarm: index.is_multiple_of(3),
+        };
+        let frame = ShardFrame {
+            events: (0..200).map(|index| index * index * index).collect(),
+            cells: (0..400_u32)
+                .map(|index| (index % 7 != 0).then_some(Cell { value: f64::from(index), weight: 0.5 }))
+                .collect(),
+            scores: (0..400).map(|index| (index % 5 != 0).then(|| score(index))).collect(),
+        };
+        let (bytes, mut reader) = (frame.encode(), FrameReader::default());
+        for index in 0..400 {
+            let read = reader.series(&bytes, index).unwrap();
+            assert_eq!(read, (frame.cells[index], frame.scores[index]), "{index}");
+        }
+        assert_eq!(reader.series(&bytes, 400).unwrap(), (None, None));
+        assert_eq!(reader.series(&ShardFrame::default().encode(), 0).unwrap(), (None, None));
+        assert!(reader.series(b"not a frame", 0).is_err());
+        assert!(reader.series(&bytes[..bytes.len() / 2], 0).is_err());
     }
 }

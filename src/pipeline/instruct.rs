@@ -233,7 +233,14 @@ pub enum Ask {
     Missed(MissedIncident),
     /// A special time.
     Event(EnteredEvent),
-    /// Takes back feedback, a missed incident or an event.
+    /// The special times of a calendar; they are taken back together.
+    Events {
+        /// What people call the calendar.
+        name: String,
+        /// The special times.
+        events: Vec<EnteredEvent>,
+    },
+    /// Takes back feedback, a missed incident, an event or a calendar.
     Undo {
         /// The number of what is taken back.
         number: u64,
@@ -241,6 +248,15 @@ pub enum Ask {
 }
 
 impl Ask {
+    /// The special times that are entered.
+    pub fn entered(&self) -> &[EnteredEvent] {
+        match self {
+            Self::Event(event) => std::slice::from_ref(event),
+            Self::Events { events, .. } => events,
+            _ => &[],
+        }
+    }
+
     /// The word in the API and the store.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -251,6 +267,7 @@ impl Ask {
             Self::Feedback(_) => "feedback",
             Self::Missed(_) => "missed",
             Self::Event(_) => "event",
+            Self::Events { .. } => "events",
             Self::Undo { .. } => "undo",
         }
     }
@@ -263,7 +280,7 @@ impl Ask {
             | Self::Mute { incident, .. }
             | Self::Note { incident, .. } => Some(incident),
             Self::Feedback(feedback) => feedback.incident.as_deref(),
-            Self::Missed(_) | Self::Event(_) | Self::Undo { .. } => None,
+            Self::Missed(_) | Self::Event(_) | Self::Events { .. } | Self::Undo { .. } => None,
         }
     }
 }

@@ -147,7 +147,10 @@ fn sample(batch: &RecordBatch, (record, row): (usize, usize), reject: Reject, kn
         record,
         row,
         reason: reject.reason,
-        detail: reject.detail,
+        detail: match &batch.records[record].place {
+            Some(place) => format!("{place}: {}", reject.detail),
+            None => reject.detail,
+        },
         payload: String::from_utf8_lossy(kept).into_owned(),
         whole: None,
     }

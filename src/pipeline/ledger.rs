@@ -92,16 +92,10 @@ impl Ledger {
                 self.missed.insert(row.number);
                 anew = self.hold(row, (missed.from_millis, missed.to_millis));
             }
-            Ask::Event(event) => {
-                self.events.push(KnownEvent {
-                    number: row.number,
-                    event: event.clone(),
-                    scope: event.entry().scope,
-                    added_millis: row.after_millis,
-                    removed_millis: None,
-                });
-                let to_millis = (event.to_seconds * 1000).min(row.after_millis);
-                anew = self.hold(row, (event.from_seconds * 1000, to_millis));
+            ask @ (Ask::Event(_) | Ask::Events { .. }) => {
+                for event in ask.entered() {
+                    anew.extend(self.enter(row, event));
+                }
             }
             Ask::Undo { number } => anew = self.forget(*number, row.after_millis),
         }
@@ -110,6 +104,22 @@ impl Ledger {
             self.heard.push(Heard { number: row.number, after_millis: row.after_millis, said });
         }
         anew
+    }
+
+    fn enter(&mut self, row: &Instructed, event: &EnteredEvent) -> BTreeSet<SeriesAt> {
+        self.events.push(KnownEvent {
+            number: row.number,
+            event: event.clone(),
+            scope: event.entry().scope,
+            added_millis: row.after_millis,
+            removed_millis: None,
+        });
+        let to_millis = (event.to_seconds * 1000).min(row.after_millis);
+        if event.kind == EntryKind::Outage && event.from_seconds * 1000 < to_millis {
+            self.hold(row, (event.from_seconds * 1000, to_millis))
+        } else {
+            BTreeSet::new()
+        }
     }
 
     fn hold(&mut self, row: &Instructed, (from_millis, to_millis): (i64, i64)) -> BTreeSet<SeriesAt> {

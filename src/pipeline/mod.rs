@@ -44,7 +44,7 @@ pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, Rec
 pub use deliver::{Courier, DeliveryPolicy};
 pub use desk::{Desk, DeskError, Inbox};
 pub use engine::{Engine, EngineLimits};
-pub use frames::{BlobError, SHARD_SLICES, ShardFrame, StoredScore};
+pub use frames::{BlobError, FrameReader, SHARD_SLICES, ShardFrame, StoredScore};
 pub use guard::Guard;
 pub use instruct::{
     Ask, EnteredEvent, GivenFeedback, Instructed, Instruction, Label, MissedIncident, Reach, Refused, SaidTo,
@@ -54,16 +54,17 @@ pub use ledger::{KnownEvent, Ledger};
 pub use models::Models;
 pub use monitor::{Monitor, Totals};
 pub use ports::{
-    CareQuery, DeadLetters, Fault, History, HistoryRange, IncidentQuery, LettersKept, Notifier, NotifyError,
-    Outbox, OutboxRow, Restored, RestoredMonitor, Retry, Source, SourceError, SourceFigures, SourceState,
-    Store, StoreError,
+    CareQuery, DeadLetters, DeliveryQuery, DeliveryRow, DeliveryState, Fault, History, HistoryRange,
+    IncidentQuery, LettersKept, Notifier, NotifierRecord, NotifyError, Outbox, OutboxRow, Restored,
+    RestoredMonitor, Retry, SEVERITY_STEPS, Source, SourceError, SourceFigures, SourceState, Store,
+    StoreError,
 };
 pub use preview::{PreviewError, PreviewedAlert, RulesPreview, preview};
 pub use reconsider::{Explained, Past, Preview, PreviewedIncident};
 pub use relations::RelationSpec;
 pub use restore::{RestoreError, relearn, restore};
 pub use run::{IncidentWatcher, RunError, RunPolicy, Runner};
-pub use series::{Judging, OutsideCauses, Seen, Why};
+pub use series::{Judging, MeasureProgress, OutsideCauses, Seen, Why};
 pub use spec::{MonitorSpec, SliceZones};
 pub use status::{FeedbackFigures, MonitorStatus, SourceStatus, StatusBoard};
 pub use telemetry::Telemetry;

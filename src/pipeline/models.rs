@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use tidewatch_detectors::{JointModel, Model, Said};
+use tidewatch_detectors::{JointModel, LearnedOccasion, Model, Said};
 
 use super::{
     FrameBlob, Guard, Judging, Ledger, ModelBlob, SHARD_SLICES, Seen, SeriesAt, ShardFrame, StoredScore, Why,
     frames::{BlobError, pack, unpack},
     lineage::Lineage,
     relations::{RelationSpec, Relations},
-    series::SeriesState,
+    series::{MeasureProgress, SeriesState},
 };
 use crate::{
     anomaly::Reading,
@@ -172,23 +172,15 @@ impl Models {
         self.relations.observe(slice, cells, seen, is_thin)
     }
 
-    /// How many series there are and how many have not scored yet.
-    pub fn counts(&self) -> (usize, usize) {
-        let learning = self.models().filter(|model| model.learning().is_some()).count();
-        (self.series.len(), learning)
-    }
-
-    /// The series that is furthest in its warm-up, while none has finished: windows seen and needed.
-    pub fn learning(&self) -> Option<(u64, u64)> {
-        if self.models().any(|model| model.learning().is_none()) {
-            return None;
+    /// How far the series of each measure are.
+    pub fn progress(&self) -> Vec<MeasureProgress> {
+        let mut all = vec![MeasureProgress::default(); self.measures.len()];
+        for states in self.series.chunks(self.measures.len().max(1)) {
+            for ((state, judging), progress) in states.iter().zip(&self.measures).zip(&mut all) {
+                progress.add(state, judging);
+            }
         }
-        let best = self.models().filter_map(Model::learning).max_by_key(|learning| learning.seen)?;
-        Some((best.seen, best.needed))
-    }
-
-    fn models(&self) -> impl Iterator<Item = &Model> {
-        self.series.iter().filter_map(|state| state.model.as_ref())
+        all
     }
 
     /// The shards whose snapshot is due. Their counters start again, as if the snapshots were stored: they
@@ -422,6 +414,12 @@ impl Models {
         let fresh = SeriesState::default();
         let state = self.series.get(at.slice * self.measures.len() + at.measure).unwrap_or(&fresh);
         state.explain(&self.measures[at.measure], cell, events, seen)
+    }
+
+    /// What a series has learned of occasions.
+    pub(super) fn occasions(&self, at: SeriesAt) -> Vec<LearnedOccasion> {
+        let state = self.series.get(at.slice * self.measures.len() + at.measure);
+        state.and_then(|state| state.model.as_ref()).map(Model::occasions).unwrap_or_default()
     }
 
     /// Takes what `anew` has learned of these series in place of its own; their shards are saved next.

@@ -259,6 +259,8 @@ pub struct IncidentQuery {
     pub opened_before_millis: Option<i64>,
     /// Only opened at or after this.
     pub opened_from_millis: Option<i64>,
+    /// Only open ones, and those whose last anomalous window ended after this.
+    pub lasting_after_millis: Option<i64>,
     /// Only those after this one in the list: when it opened, and its id.
     pub after: Option<(i64, String)>,
     /// Only with a series of this measure.
@@ -284,6 +286,79 @@ pub enum CareQuery {
     Labelled(Label),
 }
 
+/// Which alerts to list.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryQuery {
+    /// Only to this notifier.
+    pub notifier: Option<String>,
+    /// Only of this incident.
+    pub incident: Option<String>,
+    /// Only in this state.
+    pub state: Option<DeliveryState>,
+    /// Only those made before the one with this number.
+    pub before: Option<i64>,
+    /// At most this many: the newest.
+    pub limit: usize,
+}
+
+/// What became of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// It waits for its first or next attempt.
+    Waiting,
+    /// It was sent.
+    Sent,
+    /// There are no further attempts.
+    GivenUp,
+}
+
+/// An alert and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryRow {
+    /// Counts up as alerts are made.
+    pub number: i64,
+    /// Its id.
+    pub id: String,
+    /// The incident it tells of.
+    pub incident: String,
+    /// The monitor of that.
+    pub monitor: String,
+    /// What it says of it.
+    pub summary: String,
+    /// Where it goes.
+    pub notifier: String,
+    /// The word of its kind.
+    pub kind: String,
+    /// Event time of the window that caused it.
+    pub at_millis: i64,
+    /// Wall clock at which it was made; event time for those of old stores.
+    pub made_millis: i64,
+    /// Wall clock at which it was sent or given up.
+    pub settled_millis: Option<i64>,
+    /// What became of it.
+    pub state: DeliveryState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Why the last one failed.
+    pub error: Option<String>,
+}
+
+/// How a notifier fares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotifierRecord {
+    /// Alerts that wait.
+    pub waiting: u64,
+    /// Alerts given up since a time.
+    pub failed: u64,
+    /// When it last took one.
+    pub last_sent_millis: Option<i64>,
+    /// Why the newest alert that has failed did so.
+    pub last_error: Option<String>,
+}
+
+/// Severities are counted in so many equal steps from 0 to 100.
+pub const SEVERITY_STEPS: usize = 20;
+
 /// Reading what was stored.
 #[async_trait]
 pub trait History: Send + Sync {
@@ -293,6 +368,12 @@ pub trait History: Send + Sync {
     async fn frames(&self, monitor: &str, range: HistoryRange) -> Result<Vec<FrameBlob>, StoreError>;
     /// Incidents, newest first.
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError>;
+    /// How many incidents there are, whatever the limit, by peak severity in equal steps.
+    async fn severities(&self, query: &IncidentQuery) -> Result<[u64; SEVERITY_STEPS], StoreError>;
+    /// Alerts, newest first.
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Vec<DeliveryRow>, StoreError>;
+    /// How a notifier fares, with its failures since a time.
+    async fn notifier_record(&self, notifier: &str, since_millis: i64) -> Result<NotifierRecord, StoreError>;
     /// One incident.
     async fn incident(&self, id: &str) -> Result<Option<Incident>, StoreError>;
     /// The receipt of a record by its id, if it was stored.

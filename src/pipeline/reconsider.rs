@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tidewatch_detectors::{Alarm, Said, Side};
+use tidewatch_detectors::{Alarm, LearnedOccasion, Said, Side};
 
 use super::{
     GivenFeedback, History, HistoryRange, Label, Ledger, MonitorSpec, RestoreError, SHARD_SLICES, SeriesAt,
@@ -130,6 +130,29 @@ impl Past<'_> {
             stored,
             why,
         }))
+    }
+
+    /// What these series of one shard have learned of occasions, from its newest snapshot on; nothing where there is
+    /// none that fits the settings.
+    pub async fn occasions(
+        &self,
+        shard: usize,
+        series: &BTreeSet<SeriesAt>,
+    ) -> Result<BTreeMap<SeriesAt, Vec<LearnedOccasion>>, RestoreError> {
+        let name = &self.spec.facts.monitor;
+        let snapshot = self.history.snapshot(name, shard).await?;
+        let models = self.spec.models().only(series, self.slices);
+        let mut models = models
+            .with_snapshots(self.slices.len(), snapshot.as_slice(), self.ledger)
+            .map_err(|error| RestoreError::Damaged { monitor: name.clone(), error })?;
+        let through_millis = models.learned_through(shard);
+        if through_millis == i64::MIN {
+            return Ok(BTreeMap::new());
+        }
+        let from_millis = through_millis.saturating_sub(self.spec.window.grid.width().millis() * 2);
+        self.folding().fold(self.history, &mut models, (from_millis, i64::MAX), &mut |_, _, _| {}).await?;
+        models.catch_up(self.ledger);
+        Ok(series.iter().map(|at| (*at, models.occasions(*at))).collect())
     }
 
     /// The alarms of these series within a range, as the stored windows show them: as high as the highest anomalous

@@ -43,6 +43,39 @@ pub struct Seen {
     pub hold: bool,
 }
 
+/// How far the series of one measure are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MeasureProgress {
+    /// Series kept.
+    pub num_series: usize,
+    /// Of these, how many have a model that scores.
+    pub num_scoring: usize,
+    /// How many have a model that has not scored yet.
+    pub num_learning: usize,
+    /// How many score, but rest on too few events to be judged.
+    pub num_small: usize,
+    /// Windows seen and needed of the learning series that is furthest behind.
+    pub last: Option<(u64, u64)>,
+    /// Windows seen and needed of the learning series that is furthest.
+    pub first: Option<(u64, u64)>,
+}
+
+impl MeasureProgress {
+    pub(super) fn add(&mut self, state: &SeriesState, judging: &Judging) {
+        self.num_series += 1;
+        let Some(model) = &state.model else { return };
+        let Some(learning) = model.learning() else {
+            self.num_scoring += 1;
+            self.num_small += usize::from(state.is_small(judging));
+            return;
+        };
+        self.num_learning += 1;
+        let found = (learning.seen, learning.needed);
+        self.last = Some(self.last.map_or(found, |last| if found.0 < last.0 { found } else { last }));
+        self.first = Some(self.first.map_or(found, |first| if found.0 > first.0 { found } else { first }));
+    }
+}
+
 /// Half-life of the mean weight, in windows, and how many windows it takes before it is trusted.
 const WEIGHT_HALF_LIFE_WINDOWS: f64 = 500.0;
 
@@ -141,6 +174,11 @@ impl SeriesState {
         let mean_ratio = if self.mean_weight > 0.0 { self.mean_numerator / self.mean_weight } else { 0.0 };
         self.mean_weight < judging.min_mean_weight
             || judging.min_numerator > 0.0 && cell.weight * mean_ratio < judging.min_numerator
+    }
+
+    /// Whether its windows rest on too little in the mean to be judged, as far as that is known.
+    pub(super) fn is_small(&self, judging: &Judging) -> bool {
+        self.num_windows > 0 && self.mean_weight < judging.min_mean_weight
     }
 
     fn weigh(&mut self, cell: Option<Cell>) {

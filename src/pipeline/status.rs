@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use super::{Monitor, SourceState, Totals};
+use super::{MeasureProgress, Monitor, SourceState, Totals};
 use crate::anomaly::NominalRate;
 use crate::record::{RejectSample, SourceId};
 
@@ -43,6 +43,8 @@ pub struct MonitorStatus {
     pub num_learning: usize,
     /// Windows seen and needed, while no series scores yet.
     pub learning: Option<(u64, u64)>,
+    /// The same in detail, by measure.
+    pub progress: Vec<MeasureProgress>,
     /// Where every event went.
     pub totals: Totals,
     /// The last refused events.
@@ -87,16 +89,19 @@ impl FeedbackFigures {
 }
 
 pub(super) fn of_monitor(source: &SourceId, monitor: &Monitor) -> MonitorStatus {
-    let (num_series, num_learning) = monitor.models.counts();
+    let progress = monitor.models.progress();
+    let sum = |part: fn(&MeasureProgress) -> usize| progress.iter().map(part).sum::<usize>();
+    let first = progress.iter().filter_map(|measure| measure.first).max_by_key(|(seen, _)| *seen);
     MonitorStatus {
         monitor: monitor.spec.facts.monitor.clone(),
         source: source.clone(),
         closed_through_millis: monitor.windows.next_start(),
         newest_event_millis: monitor.windows.watermarks().newest_millis(),
         num_open_windows: monitor.windows.num_open(),
-        num_series,
-        num_learning,
-        learning: monitor.models.learning(),
+        num_series: sum(|measure| measure.num_series),
+        num_learning: sum(|measure| measure.num_learning),
+        learning: first.filter(|_| sum(|measure| measure.num_scoring) == 0),
+        progress: progress.clone(),
         totals: monitor.totals.clone(),
         reject_samples: monitor.samples.clone(),
         num_open_incidents: monitor.open_incidents().count(),

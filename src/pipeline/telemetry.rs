@@ -50,6 +50,7 @@ pub struct Telemetry {
     source_trouble: IntCounterVec,
     acknowledge_seconds: Histogram,
     letters: IntCounterVec,
+    stream: IntCounterVec,
 }
 
 impl Default for Telemetry {
@@ -202,6 +203,11 @@ impl Telemetry {
                 "Records still to read, by partition and under the name (all) in total.",
                 &["source", "partition"],
             ),
+            stream: counter(
+                "tidewatch_api_stream_clients_total",
+                "Clients of the stream of changes by why they were turned away: refused (too many), dropped (too slow).",
+                &["outcome"],
+            ),
             letters: counter(
                 "tidewatch_source_dead_letters_total",
                 "Refused events for the dead letters: written, failed (an attempt for some of them), dropped.",
@@ -344,6 +350,16 @@ impl Telemetry {
     /// A notifier's alerts wait for its limit.
     pub(super) fn note_rate_limited(&self, notifier: &str) {
         self.rate_limited.with_label_values(&[notifier]).inc();
+    }
+
+    /// A client was not let in to the stream of changes, since too many listen.
+    pub fn note_stream_refused(&self) {
+        self.stream.with_label_values(&["refused"]).inc();
+    }
+
+    /// A client was let go, since it took too long to read what changed.
+    pub fn note_stream_dropped(&self) {
+        self.stream.with_label_values(&["dropped"]).inc();
     }
 
     /// Alerts that wait for one notifier.

@@ -18,6 +18,12 @@ pub enum Format {
         /// The names of the cells; `None` when each partition starts with a header row.
         columns: Option<Vec<String>>,
     },
+    /// Rows of cells after a header, of which each holds many series: a cell whose column no monitor asks for is a row
+    /// of its own, with its column as `series` and itself as `value`, beside the cells that are asked for.
+    Wide {
+        /// The byte between cells.
+        delimiter: u8,
+    },
     /// Avro or Protobuf.
     Encoded(SchemaOf),
     /// Rows of cells between tabs in which nothing is quoted.
@@ -34,15 +40,19 @@ impl Format {
     pub fn row_split(&self) -> RowSplit {
         match self {
             Self::Json | Self::Encoded(_) | Self::Tabbed { .. } => RowSplit::Newline,
-            Self::Delimited { .. } => RowSplit::Quoted,
+            Self::Delimited { .. } | Self::Wide { .. } => RowSplit::Quoted,
         }
     }
 
     /// True when the first row of each partition names the columns.
     pub fn has_header(&self) -> bool {
-        matches!(self, Self::Delimited { columns: None, .. })
+        matches!(self, Self::Delimited { columns: None, .. } | Self::Wide { .. })
     }
 }
+
+/// The fields that a wide row is turned into.
+const SERIES: &str = "series";
+const VALUE: &str = "value";
 
 /// Reads records of one format, keeping only the fields somebody asked for.
 #[derive(Clone, Debug)]
@@ -51,6 +61,8 @@ pub struct Decoder {
     paths: FieldPaths,
     /// Cell index -> field index, for delimited formats.
     cells: Vec<Option<usize>>,
+    /// Of a wide format, the columns' names.
+    series: Vec<String>,
     record_bytes_max: usize,
     /// Those of the batch that is being read.
     schemas: Option<Arc<Schemas>>,
@@ -78,29 +90,49 @@ impl Decoder {
             }
             _ => Vec::new(),
         };
-        Self { format, paths, cells, record_bytes_max, schemas: None }
+        Self { format, paths, cells, series: Vec::new(), record_bytes_max, schemas: None }
     }
 
     fn cells(columns: &[String], paths: &FieldPaths) -> Vec<Option<usize>> {
         columns.iter().map(|column| paths.names().iter().position(|path| path == column)).collect()
     }
 
+    /// The same for records of another format.
+    #[must_use]
+    pub fn reading(&self, format: Format) -> Self {
+        Self::new(format, self.paths.clone(), self.record_bytes_max)
+    }
+
     /// The fields asked for, in the order of a row.
-    pub(super) fn field_names(&self) -> &[String] {
+    pub fn fields(&self) -> &[String] {
         self.paths.names()
     }
 
     /// Takes the header row of a partition. Fields that it lacks are read as missing from then on.
     pub fn set_header(&mut self, header: &[u8]) -> Result<(), FormatError> {
-        let Format::Delimited { delimiter, columns: None } = self.format else { return Ok(()) };
+        let (Format::Delimited { delimiter, columns: None } | Format::Wide { delimiter }) = self.format
+        else {
+            return Ok(());
+        };
+        let is_wide = matches!(self.format, Format::Wide { .. });
         let header = header.strip_prefix(b"\xef\xbb\xbf").unwrap_or(header);
         let columns: Vec<String> =
             split_cells(header, delimiter).into_iter().map(|cell| cell.trim().to_owned()).collect();
         self.cells = Self::cells(&columns, &self.paths);
-        match self.paths.names().iter().find(|path| !columns.contains(path)) {
+        let made = |path: &&String| is_wide && [SERIES, VALUE].contains(&path.as_str());
+        let missing = self.paths.names().iter().find(|path| !columns.contains(path) && !made(path));
+        if is_wide {
+            self.series.clone_from(&columns);
+        }
+        match missing {
             Some(missing) => Err(FormatError { missing: missing.clone(), columns }),
             None => Ok(()),
         }
+    }
+
+    /// True when the first row of each partition names the columns.
+    pub fn has_header(&self) -> bool {
+        self.format.has_header()
     }
 
     /// Takes the schemas of the records that follow.
@@ -111,7 +143,11 @@ impl Decoder {
     /// Calls `visit` once for each row of the record, in order, with its fields or with why it has none.
     pub fn decode<'a>(&self, payload: &'a [u8], row: &mut Vec<Field<'a>>, visit: Visit<'_, 'a>) {
         if payload.len() > self.record_bytes_max {
-            let detail = format!("the record is over the limit of {} bytes", self.record_bytes_max);
+            // A quote that is never closed takes the following lines with it.
+            let is_quote =
+                self.format.row_split() == RowSplit::Quoted && memchr::memchr(b'\n', payload).is_some();
+            let hint = if is_quote { "; is a quote left open?" } else { "" };
+            let detail = format!("the record is over the limit of {} bytes{hint}", self.record_bytes_max);
             return visit(Err(Reject::new(RejectReason::TooLarge, detail)));
         }
         match &self.format {
@@ -133,6 +169,11 @@ impl Decoder {
                         Ok(()) => visit(Ok(row)),
                         Err(reject) => visit(Err(reject)),
                     }
+                }
+            }
+            Format::Wide { delimiter } => {
+                for text in RowSplitter::rows(RowSplit::Quoted, payload) {
+                    self.read_wide(&split_cells(text, *delimiter), row, visit);
                 }
             }
             Format::Tabbed { nothing, .. } => {
@@ -168,6 +209,28 @@ impl Decoder {
             }
         }
         Ok(())
+    }
+
+    /// A row for each cell that is a value.
+    fn read_wide<'a>(&self, cells: &[Cow<'a, str>], row: &mut Vec<Field<'a>>, visit: Visit<'_, 'a>) {
+        if let Err(reject) = self.read_cells(cells.to_vec(), "", row) {
+            return visit(Err(reject));
+        }
+        let place = |name: &str| self.paths.names().iter().position(|path| path == name);
+        let (series, value) = (place(SERIES), place(VALUE));
+        for (index, cell) in cells.iter().enumerate() {
+            let is_gap = cell.trim().is_empty() || cell.trim().eq_ignore_ascii_case("nan");
+            if self.cells[index].is_some() || is_gap {
+                continue;
+            }
+            if let Some(series) = series {
+                row[series] = Field::Text(Cow::Owned(self.series[index].clone()));
+            }
+            if let Some(value) = value {
+                row[value] = Field::Text(cell.clone());
+            }
+            visit(Ok(row));
+        }
     }
 
     fn decode_json<'a>(&self, payload: &'a [u8], row: &mut Vec<Field<'a>>, visit: Visit<'_, 'a>) {

@@ -48,7 +48,7 @@ impl Decoder {
             return self.decode(&record.payload, row, visit);
         };
         let around: Vec<(usize, Field<'a>)> = self
-            .field_names()
+            .fields()
             .iter()
             .enumerate()
             .filter(|(_, name)| Envelope::holds(name))

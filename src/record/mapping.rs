@@ -142,6 +142,16 @@ impl Mapping {
         })
     }
 
+    /// The field of the time.
+    pub fn timestamp(&self) -> &str {
+        &self.timestamp_name
+    }
+
+    /// The time that stands in a cell.
+    pub fn millis(&self, cell: &str) -> Option<i64> {
+        self.format.millis(&Field::Text(cell.into()), &self.zone).ok()
+    }
+
     /// Reads a row. The event borrows `inputs`, which can be used again for the next row.
     pub fn read<'r>(&'r self, row: &'r [Field<'r>], inputs: &'r mut Inputs) -> Result<Event<'r>, Reject> {
         let field = &row[self.timestamp];

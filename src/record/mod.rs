@@ -42,7 +42,7 @@ pub use sample::{Sample, SampleForm};
 pub use schema::{Encoding, Schema, SchemaError, SchemaOf, SchemaText, Schemas};
 pub use timestamp::{TimestampFormat, TimestampFormatError};
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -56,12 +56,37 @@ pub struct Record {
     pub id: Option<Arc<str>>,
     /// What came around it, where some monitor asks for that.
     pub envelope: Option<Box<Envelope>>,
+    /// Where it stands in its file, for people who look for it there.
+    pub place: Option<Place>,
+}
+
+/// Where a record stands in its file, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The line of a text that it begins in.
+    Line(u64),
+    /// The row of a table.
+    Row(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Row(row) => write!(f, "row {row}"),
+        }
+    }
 }
 
 impl Record {
     /// A record without an id.
     pub fn new(payload: impl Into<Bytes>) -> Self {
-        Self { payload: payload.into(), id: None, envelope: None }
+        Self { payload: payload.into(), id: None, envelope: None, place: None }
+    }
+
+    /// A record that stands there in its file.
+    pub fn at(payload: impl Into<Bytes>, place: Option<Place>) -> Self {
+        Self { place, ..Self::new(payload) }
     }
 
     /// A copy that keeps nothing else in memory, as a record does that shares a buffer with its batch.
@@ -76,7 +101,7 @@ impl Record {
                 ..*envelope
             })
         });
-        Self { payload: copy(&self.payload), id: self.id.clone(), envelope }
+        Self { payload: copy(&self.payload), id: self.id.clone(), envelope, place: self.place }
     }
 }
 

@@ -56,6 +56,16 @@ impl TimestampFormat {
         }
     }
 
+    /// Whether a time as text names its zone; `None` for a number, which needs none.
+    pub fn names_zone(text: &str) -> Option<bool> {
+        let text = text.trim();
+        if text.parse::<f64>().is_ok() {
+            return None;
+        }
+        let time = text.rsplit(['T', ' ']).next().unwrap_or(text);
+        Some(text.ends_with(['Z', 'z', ']']) || time.len() > 5 && time[1..].contains(['+', '-']))
+    }
+
     /// The instant in milliseconds since the Unix epoch. `zone` is used for times that name none; in a
     /// repeated hour the first is meant, in a skipped one the time after it.
     ///

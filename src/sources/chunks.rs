@@ -1,18 +1,16 @@
 //! A byte stream cut into whole rows: from a plain or compressed file, or from standard input.
 
-use std::{
-    fs::File,
-    io::{self, BufReader, Read, Seek, SeekFrom},
-    path::Path,
-};
+use std::io::{self, Read};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::record::{Record, RowSplit, RowSplitter};
+use crate::record::{Place, Record, RowSplit, RowSplitter};
 
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 256 * 1024;
+/// What some programs put before a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads rows and knows how many bytes they took.
 pub(super) struct RowReader {
@@ -24,6 +22,8 @@ pub(super) struct RowReader {
     skipping: bool,
     /// Bytes of the stream handed out.
     position: u64,
+    /// The line that comes next; `None` after a beginning was passed by unread.
+    line: Option<u64>,
     ended: bool,
 }
 
@@ -33,20 +33,10 @@ enum Input {
     Thread(mpsc::Receiver<io::Result<Bytes>>),
 }
 
-/// Opens a file by its ending: `.gz`, `.zst`, or plain.
-pub fn open_file(path: &Path) -> io::Result<Box<dyn Read + Send>> {
-    let file = File::open(path)?;
-    Ok(match path.extension().and_then(|ending| ending.to_str()) {
-        Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
-        Some("zst") => Box::new(zstd::stream::read::Decoder::new(file)?),
-        _ => Box::new(file),
-    })
-}
-
 impl RowReader {
-    /// Opens a file by its ending: `.gz`, `.zst`, or plain.
-    pub(super) fn open(path: &Path, split: RowSplit, row_bytes_max: usize) -> io::Result<Self> {
-        Ok(Self::new(Input::Reader(open_file(path)?), split, row_bytes_max))
+    /// Reads bytes that are decompressed already.
+    pub(super) fn over(input: Box<dyn Read + Send>, split: RowSplit, row_bytes_max: usize) -> Self {
+        Self::new(Input::Reader(input), split, row_bytes_max)
     }
 
     /// Reads standard input.
@@ -73,14 +63,17 @@ impl RowReader {
         Self::new(Input::Thread(receiver), split, row_bytes_max)
     }
 
-    /// Reads bytes that are decompressed already.
-    #[cfg(feature = "s3")]
-    pub(super) fn over(input: Box<dyn Read + Send>, split: RowSplit, row_bytes_max: usize) -> Self {
-        Self::new(Input::Reader(input), split, row_bytes_max)
-    }
-
     fn new(input: Input, split: RowSplit, row_bytes_max: usize) -> Self {
-        Self { input, split, row_bytes_max, rest: Vec::new(), skipping: false, position: 0, ended: false }
+        Self {
+            input,
+            split,
+            row_bytes_max,
+            rest: Vec::new(),
+            skipping: false,
+            position: 0,
+            line: Some(1),
+            ended: false,
+        }
     }
 
     /// Bytes of the decompressed stream that were handed out.
@@ -93,29 +86,36 @@ impl RowReader {
         self.ended && self.rest.is_empty()
     }
 
+    /// Nothing more can be read; an unfinished row is dropped.
+    pub(super) fn end(&mut self) {
+        self.rest.clear();
+        self.ended = true;
+    }
+
     /// Counts on from a position reached in an earlier life of the stream, of which nothing comes again.
     pub(super) fn count_from(&mut self, position: u64) {
         self.position += position;
+        self.line = None;
     }
 
-    /// Skips to a position reached before: at once in a plain file, by reading in others.
-    pub(super) fn skip_to(&mut self, position: u64, path: &Path) -> io::Result<()> {
-        if position <= self.position {
-            return Ok(());
-        }
-        let compressed = path.extension().is_some_and(|ending| ending == "gz" || ending == "zst");
+    /// The line that comes next, where it is known.
+    pub(super) fn line(&self) -> Option<u64> {
+        self.line
+    }
+
+    /// Goes on at a position reached before, in `input`, of which `passed` bytes lie behind already.
+    pub(super) fn resume(
+        &mut self,
+        mut input: Box<dyn Read + Send>,
+        passed: u64,
+        position: u64,
+    ) -> io::Result<()> {
+        let left = position.saturating_sub(passed);
+        tokio::task::block_in_place(|| io::copy(&mut input.by_ref().take(left), &mut io::sink()))?;
+        self.input = Input::Reader(input);
         self.rest.clear();
-        if compressed {
-            *self = Self::open(path, self.split, self.row_bytes_max)?;
-            if let Input::Reader(reader) = &mut self.input {
-                io::copy(&mut reader.take(position), &mut io::sink())?;
-            }
-        } else {
-            let mut file = File::open(path)?;
-            file.seek(SeekFrom::Start(position))?;
-            self.input = Input::Reader(Box::new(file));
-        }
         self.position = position;
+        self.line = None;
         self.ended = false;
         Ok(())
     }
@@ -126,11 +126,13 @@ impl RowReader {
             if let Some(end) = RowSplitter::new(self.split).find_end(&self.rest) {
                 let row: Vec<u8> = self.rest.drain(..=end).collect();
                 self.position += row.len() as u64;
+                self.pass_lines(&row);
                 return Ok(Some(Bytes::from(row).slice(..end)));
             }
             if self.ended || self.rest.len() > self.row_bytes_max {
                 let row = std::mem::take(&mut self.rest);
                 self.position += row.len() as u64;
+                self.pass_lines(&row);
                 return Ok((!row.is_empty()).then(|| row.into()));
             }
             self.fill().await?;
@@ -149,6 +151,10 @@ impl RowReader {
         }
     }
 
+    fn pass_lines(&mut self, bytes: &[u8]) {
+        self.line = self.line.map(|line| line + memchr::memchr_iter(b'\n', bytes).count() as u64);
+    }
+
     async fn fill(&mut self) -> io::Result<()> {
         let before = self.rest.len();
         match &mut self.input {
@@ -165,6 +171,10 @@ impl RowReader {
             }
         }
         self.ended = self.rest.len() == before;
+        if self.position == 0 && self.rest.starts_with(BYTE_ORDER_MARK) {
+            self.rest.drain(..BYTE_ORDER_MARK.len());
+            self.position = BYTE_ORDER_MARK.len() as u64;
+        }
         Ok(())
     }
 
@@ -203,11 +213,18 @@ impl RowReader {
         let rest = self.rest.split_off(taken.min(self.rest.len()));
         let bytes = Bytes::from(std::mem::replace(&mut self.rest, rest));
         self.position += bytes.len() as u64;
-        ends.into_iter()
-            .filter(|(_, _, skipped)| !skipped)
-            .map(|(start, end, _)| Record::new(bytes.slice(start..end)))
-            .filter(|record| !record.payload.iter().all(u8::is_ascii_whitespace))
-            .collect()
+        let mut passed = 0;
+        let mut records = Vec::with_capacity(ends.len());
+        for (start, end, skipped) in ends {
+            self.pass_lines(&bytes[passed..start]);
+            passed = start;
+            let payload = bytes.slice(start..end);
+            if !skipped && !payload.iter().all(u8::is_ascii_whitespace) {
+                records.push(Record::at(payload, self.line.map(Place::Line)));
+            }
+        }
+        self.pass_lines(&bytes[passed..]);
+        records
     }
 }
 
@@ -215,11 +232,12 @@ impl RowReader {
 mod tests {
     use super::*;
 
+    fn reader(bytes: &[u8], split: RowSplit) -> RowReader {
+        RowReader::over(Box::new(io::Cursor::new(bytes.to_vec())), split, 1000)
+    }
+
     async fn rows(bytes: &[u8], split: RowSplit, most: usize) -> Vec<String> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("rows.txt");
-        std::fs::write(&path, bytes).unwrap();
-        let mut reader = RowReader::open(&path, split, 1000).unwrap();
+        let mut reader = reader(bytes, split);
         let mut rows = Vec::new();
         loop {
             let records = reader.next_rows(most).await.unwrap();
@@ -250,18 +268,35 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn compressed_files_resume_where_they_stood() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("rows.gz");
-        let mut encoder =
-            flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
-        io::Write::write_all(&mut encoder, b"one\ntwo\nthree\n").unwrap();
-        encoder.finish().unwrap();
-        let mut reader = RowReader::open(&path, RowSplit::Newline, 1000).unwrap();
-        reader.next_rows(1).await.unwrap();
-        let mut resumed = RowReader::open(&path, RowSplit::Newline, 1000).unwrap();
-        resumed.skip_to(reader.position(), &path).unwrap();
-        let rows = resumed.next_rows(10).await.unwrap();
-        assert_eq!(rows.iter().map(|row| &row.payload[..]).collect::<Vec<_>>(), [&b"two"[..], b"three"]);
+    async fn every_row_knows_its_line() {
+        let text = b"\xef\xbb\xbfat,x\n\n1,\"a\nb\"\r\n2,c\n\n\n3,d";
+        for most in [1, 100] {
+            let mut reader = reader(text, RowSplit::Quoted);
+            assert_eq!(reader.next_row().await.unwrap().unwrap(), "at,x");
+            let mut lines = Vec::new();
+            loop {
+                let records = reader.next_rows(most).await.unwrap();
+                lines.extend(records.iter().map(|record| record.place.unwrap().to_string()));
+                if records.is_empty() {
+                    break;
+                }
+            }
+            assert_eq!(lines, ["line 3", "line 5", "line 8"]);
+            assert_eq!(reader.position(), text.len() as u64);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn reading_goes_on_at_a_position() {
+        let text = b"one\ntwo\nthree\n";
+        for passed in [0_usize, 3] {
+            let mut first = reader(text, RowSplit::Newline);
+            first.next_rows(1).await.unwrap();
+            let mut resumed = reader(b"", RowSplit::Newline);
+            let rest = Box::new(io::Cursor::new(text[passed..].to_vec()));
+            resumed.resume(rest, passed as u64, first.position()).unwrap();
+            let rows = resumed.next_rows(10).await.unwrap();
+            assert_eq!(rows.iter().map(|row| &row.payload[..]).collect::<Vec<_>>(), [&b"two"[..], b"three"]);
+        }
     }
 }

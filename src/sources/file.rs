@@ -1,21 +1,26 @@
-//! Files and standard input. Each file is a partition; the one that is furthest behind in event time is read
+//! Files, addresses and standard input. Each is a partition; the one that is furthest behind in event time is read
 //! next, so that windows close as they would have live.
 //!
-//! A position is the number of decompressed bytes read. Standard input cannot be read again after a crash, so
-//! its records are kept in the journal.
+//! A position is the number of decompressed bytes read, or of rows of a Parquet file. Standard input cannot be read again
+//! after a crash, so its records are kept in the journal. Damage costs what cannot be read; it is counted and told, and
+//! the rest is read on.
 
 use std::{
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::chunks::RowReader;
+use super::{
+    input::{Reach, Rows, RowsError},
+    remote::is_url,
+};
 use crate::{
-    pipeline::{Source, SourceError, SourceState},
-    record::{Checkpoint, Format, Header, PartitionId, Position, Receipt, RecordBatch},
+    pipeline::{Source, SourceError, SourceFigures, SourceState},
+    record::{Checkpoint, Format, Header, PartitionId, Position, Receipt, Record, RecordBatch},
 };
 
 /// Rows per batch at full speed, and when paced.
@@ -25,10 +30,12 @@ const ROWS_PER_PACED_BATCH: usize = 200;
 /// What to read.
 #[derive(Clone, Debug)]
 pub struct FileSourceConfig {
-    /// Each a path, a glob pattern, or `-` for standard input.
+    /// Each a path, a glob pattern, an address, or `-` for standard input.
     pub paths: Vec<String>,
-    /// How the files are written.
+    /// How the files are written; those that end in `.parquet` are Parquet, whose rows are JSON.
     pub format: Format,
+    /// Fields that monitors ask for, so that other columns need not be read.
+    pub fields: Vec<String>,
     /// Longest row; longer ones are refused.
     pub record_bytes_max: usize,
     /// How many times as fast as the events happened; as fast as possible when `None`.
@@ -41,13 +48,32 @@ pub struct FileSource {
     config: FileSourceConfig,
     parts: Vec<Part>,
     pace: Option<Pace>,
+    damages: Damages,
+    reach: Reach,
+}
+
+/// What could not be read, in words that name file and place; filled while the source is read.
+#[derive(Clone, Debug, Default)]
+pub struct Damages(Arc<Mutex<Vec<String>>>);
+
+impl Damages {
+    /// All so far.
+    pub fn list(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add(&self, path: &Path, detail: &str) {
+        tracing::warn!(file = %path.display(), detail, "a file is damaged; the rest is read on");
+        let text = format!("`{}` {detail}", path.display());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
 }
 
 struct Part {
     partition: PartitionId,
     path: PathBuf,
     position: Position,
-    reader: Option<RowReader>,
+    reader: Option<Rows>,
     /// The reader stands at `position`.
     opened: bool,
     header: Option<Bytes>,
@@ -79,6 +105,10 @@ impl FileSource {
         for path in &config.paths {
             paths.extend(find(path)?);
         }
+        let reach = Reach::default();
+        for path in &paths {
+            reach.expect(std::fs::metadata(path).map_or(0, |file| file.len()));
+        }
         let parts = paths
             .into_iter()
             .map(|path| {
@@ -96,7 +126,17 @@ impl FileSource {
                 }
             })
             .collect();
-        Ok(Self { config, parts, pace: None })
+        Ok(Self { config, parts, pace: None, damages: Damages::default(), reach })
+    }
+
+    /// What cannot be read of the files, also after the source was given away.
+    pub fn damages(&self) -> Damages {
+        self.damages.clone()
+    }
+
+    /// How far the files have been read, also after the source was given away.
+    pub fn reach(&self) -> Reach {
+        self.reach.clone()
     }
 
     fn is_stdin(&self) -> bool {
@@ -119,7 +159,7 @@ impl FileSource {
 }
 
 fn find(path: &str) -> Result<Vec<PathBuf>, SourceError> {
-    if path == "-" || !path.contains(['*', '?', '[']) {
+    if path == "-" || is_url(path) || !path.contains(['*', '?', '[']) {
         return Ok(vec![path.into()]);
     }
     let unusable = |detail: String| SourceError::Unusable(format!("`{path}`: {detail}"));
@@ -136,39 +176,34 @@ fn find(path: &str) -> Result<Vec<PathBuf>, SourceError> {
 impl Part {
     /// Opens the file and goes to its position, reading the header on the way. Cancel-safe: what was reached
     /// is kept.
-    async fn open(&mut self, config: &FileSourceConfig) -> Result<(), SourceError> {
-        let is_stdin = self.path == Path::new("-");
-        let split = config.format.row_split();
+    async fn open(&mut self, config: &FileSourceConfig, reach: &Reach) -> Result<(), RowsError> {
         if self.reader.is_none() {
-            self.reader = Some(if is_stdin {
-                RowReader::stdin(split, config.record_bytes_max)
-            } else {
-                RowReader::open(&self.path, split, config.record_bytes_max)
-                    .map_err(|error| read_error(&self.path, &error))?
-            });
+            let (format, fields) = (&config.format, &config.fields);
+            let opened = Rows::open(&self.path, format, fields, config.record_bytes_max, reach);
+            self.reader = Some(opened.await?);
         }
         let reader = self.reader.as_mut().expect("set above");
-        if config.format.has_header() {
-            self.header = reader.next_row().await.map_err(|error| read_error(&self.path, &error))?;
+        if config.format.has_header() && self.header.is_none() {
+            self.header = reader.header().await?;
         }
         if let Some(position) = self.position.number() {
-            if is_stdin {
-                reader.count_from(position);
-            } else {
-                reader.skip_to(position, &self.path).map_err(|error| read_error(&self.path, &error))?;
-            }
+            reader.skip_to(position, &self.path).await?;
         }
         self.opened = true;
         Ok(())
     }
 
-    async fn next_batch(&mut self, most: usize) -> Result<RecordBatch, SourceError> {
+    async fn next_batch(&mut self, most: usize) -> Result<RecordBatch, RowsError> {
         let reader = self.reader.as_mut().expect("opened before");
-        let records = reader.next_rows(most).await.map_err(|error| read_error(&self.path, &error))?;
-        self.ended = reader.ended();
+        let records = reader.next_rows(most).await?;
+        self.ended = reader.ended() || records.is_empty();
         let to_inclusive = Position::at(reader.position());
+        Ok(self.batch(records, to_inclusive))
+    }
+
+    fn batch(&mut self, records: Vec<Record>, to_inclusive: Position) -> RecordBatch {
         let from_exclusive = std::mem::replace(&mut self.position, to_inclusive.clone());
-        Ok(RecordBatch {
+        RecordBatch {
             partition: self.partition.clone(),
             records,
             from_exclusive,
@@ -177,15 +212,7 @@ impl Part {
             received_millis: None,
             lag_millis: None,
             ends_partition: self.ended,
-        })
-    }
-}
-
-fn read_error(path: &Path, error: &std::io::Error) -> SourceError {
-    let text = format!("could not read `{}`: {error}", path.display());
-    match error.kind() {
-        std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput => SourceError::Unusable(text),
-        _ => SourceError::Unavailable(text),
+        }
     }
 }
 
@@ -202,10 +229,23 @@ impl Source for FileSource {
         }
         let most = if self.config.speed.is_some() { ROWS_PER_PACED_BATCH } else { ROWS_PER_BATCH };
         let part = &mut self.parts[index];
-        if !part.opened {
-            part.open(&self.config).await?;
-        }
-        part.next_batch(most).await.map(Some)
+        let read = async {
+            if !part.opened {
+                part.open(&self.config, &self.reach).await?;
+            }
+            part.next_batch(most).await
+        };
+        let error = match read.await {
+            Ok(batch) => return Ok(Some(batch)),
+            Err(RowsError::Damaged(detail)) => detail,
+            Err(RowsError::Source(error)) => return Err(error),
+        };
+        // An empty batch, so that the engine hears of an end.
+        self.damages.add(&part.path, &error);
+        part.ended = part.reader.as_ref().is_none_or(Rows::ended);
+        let reached =
+            part.reader.as_ref().map_or(part.position.clone(), |reader| Position::at(reader.position()));
+        Ok(Some(part.batch(Vec::new(), reached)))
     }
 
     async fn acknowledge(&mut self, _: &Checkpoint, _: Vec<Receipt>) -> Result<(), SourceError> {
@@ -218,6 +258,11 @@ impl Source for FileSource {
 
     fn can_replay(&self) -> bool {
         !self.is_stdin()
+    }
+
+    fn figures(&mut self) -> SourceFigures {
+        let unreadable = self.damages.list().len() as u64;
+        SourceFigures { troubles: vec![("unreadable", unreadable)], ..SourceFigures::default() }
     }
 
     fn set_event_times(&mut self, newest_millis: &dyn Fn(&PartitionId) -> Option<i64>) {

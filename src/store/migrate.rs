@@ -7,7 +7,8 @@ use super::sqlite::failed;
 use crate::pipeline::StoreError;
 
 /// One step per version, in order: the first makes version 1 of an empty file.
-const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("instructions.sql")];
+const STEPS: [&str; 3] =
+    [include_str!("schema.sql"), include_str!("instructions.sql"), include_str!("console.sql")];
 
 /// Brings the file to this build's version.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

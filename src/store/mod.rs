@@ -6,6 +6,8 @@
 
 mod adopt;
 mod dead_letters;
+mod deliveries;
+mod incidents;
 mod instructions;
 mod lock;
 mod migrate;

@@ -5,15 +5,14 @@ use rusqlite::{Connection, ToSql, params};
 use serde::de::DeserializeOwned;
 
 use super::{
-    SqliteStore, instructions,
+    SqliteStore, deliveries, incidents, instructions,
     sqlite::{damaged, failed},
-    write::{json, word},
 };
 use crate::{
     anomaly::{Incident, Milestone},
     pipeline::{
-        FrameBlob, History, HistoryRange, IncidentQuery, Instructed, ModelBlob, Outbox, OutboxRow,
-        RecordedInput, StoreError,
+        DeliveryQuery, DeliveryRow, FrameBlob, History, HistoryRange, IncidentQuery, Instructed, ModelBlob,
+        NotifierRecord, Outbox, OutboxRow, RecordedInput, SEVERITY_STEPS, StoreError,
     },
     record::{Receipt, SourceId},
     window::SliceKey,
@@ -51,52 +50,19 @@ impl History for SqliteStore {
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Vec<Incident>, StoreError> {
-        let state = query.state.as_ref().map(word);
-        let kind = query.kind.as_ref().map(word);
-        let slice = (!query.slice.is_empty()).then(|| json(&query.slice));
-        let (after_millis, after_id) = query.after.clone().unzip();
-        let (care, label) = instructions::care(query.care);
-        let sql = format!(
-            "SELECT incident FROM incidents
-             WHERE (?1 IS NULL OR monitor = ?1) AND (?2 IS NULL OR state = ?2)
-               AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR severity_peak >= ?4)
-               AND (?5 IS NULL OR opened_millis < ?5) AND (?6 IS NULL OR opened_millis >= ?6)
-               AND (?7 IS NULL OR opened_millis < ?7 OR opened_millis = ?7 AND id > ?8)
-               AND ((?9 IS NULL AND ?11 IS NULL) OR EXISTS (
-                 SELECT 1 FROM json_each(incident, '$.members') AS member
-                 WHERE (?9 IS NULL OR member.value ->> '$.measure' = ?9)
-                   AND (?11 IS NULL OR NOT EXISTS (
-                     SELECT 1 FROM json_each(?11) AS wanted
-                     WHERE (member.value -> '$.slice') ->> wanted.key IS NOT wanted.value))))
-               AND ({care})
-               AND (?12 IS NULL OR ?12 = (
-                 SELECT told.word FROM instructions AS told
-                 WHERE told.incident = incidents.id AND told.ask = 'assign'
-                 ORDER BY told.number DESC LIMIT 1))
-             ORDER BY opened_millis DESC, id LIMIT ?13"
-        );
-        self.read(|connection| {
-            rows(
-                connection,
-                &sql,
-                params![
-                    query.monitor,
-                    state,
-                    kind,
-                    query.min_severity,
-                    query.opened_before_millis,
-                    query.opened_from_millis,
-                    after_millis,
-                    after_id,
-                    query.measure,
-                    label,
-                    slice,
-                    query.assigned,
-                    query.limit
-                ],
-                "incident",
-            )
-        })
+        self.read(|connection| incidents::list(connection, query))
+    }
+
+    async fn severities(&self, query: &IncidentQuery) -> Result<[u64; SEVERITY_STEPS], StoreError> {
+        self.read(|connection| incidents::severities(connection, query))
+    }
+
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Vec<DeliveryRow>, StoreError> {
+        self.read(|connection| deliveries::list(connection, query))
+    }
+
+    async fn notifier_record(&self, notifier: &str, since_millis: i64) -> Result<NotifierRecord, StoreError> {
+        self.read(|connection| deliveries::record(connection, notifier, since_millis))
     }
 
     async fn instructed(&self, monitor: &str) -> Result<Vec<Instructed>, StoreError> {

@@ -52,7 +52,18 @@ impl SqliteStore {
         Ok(Self { writer: Mutex::new(writer), reader: Some(Mutex::new(reader)) })
     }
 
-    /// A store that lives as long as the process: for backtests.
+    /// A store that lives as long as this value, in a nameless temporary file: for backtests, of which nobody knows how
+    /// much they will store.
+    pub fn temporary() -> Result<Self, StoreError> {
+        // SQLite makes a file for an empty name once its cache is full, and removes it in the end.
+        let mut writer = Connection::open("").map_err(failed)?;
+        writer.pragma_update(None, "journal_mode", "MEMORY").map_err(failed)?;
+        writer.pragma_update(None, "synchronous", "OFF").map_err(failed)?;
+        migrate(&mut writer)?;
+        Ok(Self { writer: Mutex::new(writer), reader: None })
+    }
+
+    /// A store in memory that lives as long as this value.
     pub fn in_memory() -> Result<Self, StoreError> {
         let mut writer = Connection::open_in_memory().map_err(failed)?;
         migrate(&mut writer)?;

@@ -101,6 +101,7 @@ fn journal(connection: &Connection, source: &SourceId) -> Result<Vec<RecordBatch
             payload: payload.into(),
             id: id.map(Into::into),
             envelope: None,
+            place: None,
         };
         batches.push(RecordBatch {
             partition: PartitionId::new(text(0)?),
@@ -239,7 +240,8 @@ fn write_incidents(
         // An alert that is there already was made from the same records before a crash.
         transaction
             .prepare_cached(
-                "INSERT OR IGNORE INTO outbox (id, notifier, alert, due_millis) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT OR IGNORE INTO outbox (id, notifier, alert, due_millis, made_millis)
+                 VALUES (?1, ?2, ?3, ?4, ?4)",
             )?
             .execute(params![alert.id, alert.notifier, json(alert), at_millis])?;
     }
@@ -274,7 +276,7 @@ mod tests {
         delta.extend(&partition, &from, &to).unwrap();
         let batch = RecordBatch {
             partition,
-            records: vec![Record { payload: "1,DE".into(), id: Some("post-1".into()), envelope: None }],
+            records: vec![Record { id: Some("post-1".into()), ..Record::new("1,DE") }],
             from_exclusive: from,
             to_inclusive: to,
             header: Some(Header::Row("total,country".into())),

@@ -26,6 +26,10 @@ pub enum AggregateKind {
     Distinct,
     /// Quantile of a number (DDSketch, 1 % relative error); in `0..=1`.
     Quantile(f64),
+    /// Sum of numbers that were totals of the window already; none is a gap and no zero.
+    Total,
+    /// Mean of numbers that were measured for the whole window.
+    Level,
 }
 
 impl AggregateKind {
@@ -38,6 +42,8 @@ impl AggregateKind {
             Self::Min => "min",
             Self::Max => "max",
             Self::Distinct => "distinct",
+            Self::Total => "total",
+            Self::Level => "level",
             // 0.95 * 100 is not quite 95.
             Self::Quantile(quantile) => return format!("p{}", (quantile * 1e5).round() / 1e3),
         };
@@ -91,7 +97,9 @@ impl Aggregate {
     pub fn empty(kind: AggregateKind) -> Self {
         match kind {
             AggregateKind::Count => Self::Count(0),
-            AggregateKind::Sum | AggregateKind::Average => Self::Sum { sum: 0.0, count: 0 },
+            AggregateKind::Sum | AggregateKind::Average | AggregateKind::Total | AggregateKind::Level => {
+                Self::Sum { sum: 0.0, count: 0 }
+            }
             AggregateKind::Min => Self::Min(f64::INFINITY, 0),
             AggregateKind::Max => Self::Max(f64::NEG_INFINITY, 0),
             AggregateKind::Distinct => Self::Distinct(
@@ -168,10 +176,11 @@ impl Aggregate {
         };
         match (self, kind) {
             (Self::Count(count), _) => cell(*count as f64, *count),
-            (Self::Sum { sum, count }, AggregateKind::Average) if *count > 0 => {
+            (Self::Sum { sum, count }, AggregateKind::Average | AggregateKind::Level) if *count > 0 => {
                 cell(sum / *count as f64, *count)
             }
-            (Self::Sum { .. }, AggregateKind::Average) => None,
+            (Self::Sum { .. }, AggregateKind::Average | AggregateKind::Level) => None,
+            (Self::Sum { count: 0, .. }, AggregateKind::Total) => None,
             (Self::Sum { sum, count }, _) => cell(if sum.is_nan() { 0.0 } else { *sum }, *count),
             (Self::Min(number, count) | Self::Max(number, count), _) if *count > 0 => cell(*number, *count),
             (Self::Distinct(sketch, _), _) => {

@@ -1,6 +1,8 @@
 //! A real S3 as far as moto is one: signatures are checked, listings have pages of a thousand keys, and a queue is told
 //! of objects under `told/`.
 
+#![allow(dead_code, reason = "each test uses what it needs")]
+
 use std::{
     io::{BufRead, BufReader, Write},
     path::Path,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`EventSeries`], [`judge_events`], [`sweep_events`] | labelled series: recall, precision and false events per week |
 //! | [`QuietSeries`], [`judge_quiet`] | series without labels: how often a detector speaks |
+//! | [`PointSeries`] | the same point by point, as papers report: AUC-PR, VUS-PR, ranges, the AIOps contest |
 //! | [`NabFile`], [`nab_best`], [`nab_at`] | the Numenta Anomaly Benchmark |
 //! | [`judge_spans`], [`sweep_spans`] | alerts against labelled spans of time |
 //! | [`rate_interval`], [`share_interval`] | the interval of a rate or a share that was counted |
@@ -13,6 +14,7 @@
 mod events;
 mod interval;
 mod nab;
+mod points;
 mod quiet;
 mod spans;
 mod sweep;
@@ -20,6 +22,7 @@ mod sweep;
 pub use events::{EventSeries, EventTable, judge_events};
 pub use interval::rate_interval;
 pub use nab::{NAB_PROFILES, NabFile, NabProfile, NabScore, nab_at, nab_best};
+pub use points::{PointSeries, Touching};
 pub use quiet::{QuietSeries, QuietTable, judge_quiet};
 pub use spans::{Span, SpanRules, SpanTable, average_precision, judge_spans, share_interval, sweep_spans};
 pub use sweep::{EventSweep, sweep_events};

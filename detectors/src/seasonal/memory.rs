@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::occasion::View;
 use super::window::Windows;
+use crate::observation::LearnedOccasion;
 
 /// Classes kept; the one that does least goes first.
 const MOST_CLASSES: usize = 12;
@@ -141,6 +142,15 @@ impl Occasions {
     /// What earlier occurrences of a class did.
     pub(super) fn memory(&self, class: u64) -> Option<&Memory> {
         self.known.iter().find(|memory| memory.class == class)
+    }
+
+    /// What earlier occurrences of every class did, as a whole.
+    pub(super) fn learned(&self) -> impl Iterator<Item = LearnedOccasion> {
+        self.known.iter().map(|memory| LearnedOccasion {
+            class: memory.class,
+            uplift: f64::from(memory.ln_ratio).exp(),
+            times: memory.times,
+        })
     }
 
     /// Takes in `x` as `view` saw it; it counts for the class if it `learns`. `windows` are those before `x`.

@@ -36,7 +36,7 @@ use crate::config::{SeasonalConfig, ValueKind};
 use crate::detector::{self, Detector, LearnPolicy, Scored};
 use crate::feedback::{Alarm, Said};
 use crate::model::Learning;
-use crate::observation::Observation;
+use crate::observation::{LearnedOccasion, Observation};
 use crate::score::{Score, Side};
 
 /// Values beyond this are read as this; squares and ratios of them stay finite.
@@ -280,6 +280,11 @@ impl Seasonal {
         } else {
             ValueKind::Continuous
         }
+    }
+
+    /// What it has learned of the occasions it has seen to their end.
+    pub fn occasions(&self) -> Vec<LearnedOccasion> {
+        self.core.occasions.iter().flat_map(|occasions| occasions.learned()).collect()
     }
 
     /// Progress while warming up, `None` once the detector scores.

@@ -1,11 +1,13 @@
 //! The routes over real parts: a store in memory, a run loop with its engine, an HTTP source.
 
 mod care;
+mod console;
 mod events;
 mod firehose;
 mod guards;
 mod pages;
 mod reads;
+mod special;
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
 
@@ -21,7 +23,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{ApiLimits, ApiState, MonitorInfo, router};
+use super::{ApiLimits, ApiState, Feed, MonitorInfo, router};
 use crate::{
     anomaly::{MeasureFacts, MeasureShape, MonitorFacts},
     pipeline::{
@@ -44,6 +46,7 @@ const START: i64 = 1_772_409_600_000;
 struct Bench {
     router: Router,
     state: Arc<dyn Fn() -> ApiState>,
+    store: Arc<SqliteStore>,
     board: StatusBoard,
     stop: CancellationToken,
     source: Option<(Runner, CancellationToken)>,
@@ -103,6 +106,8 @@ impl Bench {
         let spec = Arc::new(spec);
         let specs = BTreeMap::from([("shop".to_owned(), Arc::clone(&spec))]);
         let (desk, inbox) = Desk::new(store.clone());
+        let feed = Feed::new(stop.clone());
+        let telling = feed.clone();
         let monitor = Monitor::new(spec);
         let runner = Runner {
             kind: "http",
@@ -115,25 +120,28 @@ impl Bench {
             telemetry: telemetry.clone(),
             board: board.clone(),
             alerts_stored: Arc::new(Notify::new()),
-            watcher: None,
+            watcher: Some(Box::new(move |incident| telling.tell(incident))),
             inbox: Some(inbox),
             policy: RunPolicy::default(),
         };
         let shown = board.clone();
+        let kept = store.clone();
         let state = Arc::new(move || ApiState {
-            history: store.clone(),
+            history: kept.clone(),
             board: shown.clone(),
             telemetry: telemetry.clone(),
             clock: clock.clone(),
             monitors: monitors.clone(),
             specs: specs.clone(),
             desks: BTreeMap::from([("clicks".to_owned(), desk.clone())]),
+            notifiers: BTreeMap::new(),
+            feed: feed.clone(),
             intakes: BTreeMap::from([("clicks".to_owned(), intake.clone())]),
             token: None,
         });
         let limits = ApiLimits { body_bytes_max: 4 << 20, ..ApiLimits::default() };
         let source = Some((runner, stop.clone()));
-        Self { router: router(state(), limits), state, board, stop, source }
+        Self { router: router(state(), limits), state, store, board, stop, source }
     }
 
     fn start(&mut self) {
@@ -148,7 +156,7 @@ impl Bench {
         change(&mut state);
         let router = router(state, ApiLimits::default());
         let (board, stop) = (self.board.clone(), CancellationToken::new());
-        Self { router, state: self.state.clone(), board, stop, source: None }
+        Self { router, state: self.state.clone(), store: self.store.clone(), board, stop, source: None }
     }
 
     async fn until(&self, done: impl Fn(&Self) -> bool) {
@@ -189,25 +197,31 @@ impl Bench {
     /// Three weeks of orders, and Germany silent in the last four hours; waits until they show.
     async fn with_history() -> Self {
         let bench = Self::running().await;
+        bench.fill(|_| 1.0).await;
+        bench
+    }
+
+    /// Posts the three weeks, each hour at so many times the usual, and waits until they show.
+    async fn fill(&self, factor: impl Fn(i32) -> f64) {
         let hours = 21 * 24;
         let mut lines = String::new();
         for hour in 0..hours {
             let wave = (f64::from(hour % 24) / 24.0 * std::f64::consts::TAU).sin();
             for (country, usual) in [("DE", 50.0 + 20.0 * wave), ("FR", 20.0)] {
                 let silent = country == "DE" && hour >= hours - 4;
-                let orders = if silent { 0 } else { usual as i64 + i64::from(hour * 7919 % 11) };
+                let orders = (usual as i64 + i64::from(hour * 7919 % 11)) as f64 * factor(hour);
+                let orders = if silent { 0 } else { orders as i64 };
                 for order in 0..orders {
                     let time = START + i64::from(hour) * HOUR + order * 1000;
                     writeln!(lines, r#"{{"time":{time},"country":"{country}","total":9.5}}"#).unwrap();
                 }
             }
         }
-        let answer = bench.post("", &[], lines).await;
+        let answer = self.post("", &[], lines).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         let closed = START + i64::from(hours - 1) * HOUR;
         let through = |bench: &Self| bench.board.monitor("shop").unwrap().closed_through_millis;
-        bench.until(|bench| through(bench) == Some(closed)).await;
-        bench
+        self.until(|bench| through(bench) == Some(closed)).await;
     }
 }
 

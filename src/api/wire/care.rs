@@ -96,7 +96,7 @@ pub struct TimelineWire {
 pub struct InstructedWire {
     /// Its number; takes it back.
     pub number: u64,
-    /// What was asked: `acknowledge`, `assign`, `mute`, `note`, `feedback`, `missed`, `event` or `undo`.
+    /// What was asked: `acknowledge`, `assign`, `mute`, `note`, `feedback`, `missed`, `event`, `events` or `undo`.
     #[schema(example = "feedback")]
     pub what: &'static str,
     /// The incident it is about.
@@ -288,6 +288,7 @@ impl InstructedWire {
             Ask::Missed(missed) => missed.comment.clone(),
             Ask::Note { text, .. } => Some(text.clone()),
             Ask::Event(event) => Some(event.name.clone()),
+            Ask::Events { name, .. } => Some(name.clone()),
             _ => None,
         };
         Self {

@@ -6,11 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::rfc3339;
-use crate::{
-    calendar::SpecialTimeWire,
-    pipeline::{FrameBlob, ShardFrame},
-    window::Cell,
-};
+use crate::{calendar::SpecialTimeWire, pipeline::StoredScore, window::Cell};
 
 /// One measure of one slice.
 #[derive(Debug, Serialize, ToSchema)]
@@ -76,18 +72,20 @@ pub struct ObservationsWire {
     pub zone: String,
     /// The observations.
     pub observations: Vec<ObservationWire>,
+    /// Whether windows were left out to keep to `points`. Those that are here are as stored.
+    pub sampled: bool,
+    /// Out of so many windows each, the lowest, the highest and the most severe are here.
+    pub windows_per_point: u64,
     /// Special times that hold for the slice within them.
     pub events: Vec<SpecialTimeWire>,
 }
 
 impl ObservationWire {
-    /// The observation of the series at `index` in a shard's frame. A series that was not kept yet when the
-    /// window closed is a gap.
-    pub fn of(blob: &FrameBlob, frame: &ShardFrame, index: usize) -> Self {
-        let cell: Option<&Cell> = frame.cells.get(index).and_then(Option::as_ref);
-        let score = frame.scores.get(index).and_then(Option::as_ref);
+    /// The observation of a series in the window that starts then. A series that was not kept yet when the window
+    /// closed is a gap.
+    pub fn new(start_millis: i64, cell: Option<Cell>, score: Option<StoredScore>) -> Self {
         Self {
-            time: rfc3339(blob.start_millis),
+            time: rfc3339(start_millis),
             value: cell.map(|cell| cell.value),
             weight: cell.map(|cell| cell.weight),
             expected: score.map(|score| score.expected),

@@ -81,7 +81,8 @@ pub(super) fn series(
     let lowest = if bottom < 0.0 { -round_up(-bottom) } else { 0.0 };
     let y = Scale { from: lowest, to: round_up(1.1 * top), start: height - BOTTOM, end: 6.0 };
     let mut svg = format!(
-        "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\" data-points=\"{}\">",
+        "<div class=\"scroll\"><svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\" \
+         data-points=\"{}\">",
         escape(described),
         escape(&readout(points, zone)),
     );
@@ -105,7 +106,7 @@ pub(super) fn series(
     }
     line(&mut svg, "expected", points, &x, &y, |point| point.band.map(|band| band[0]));
     line(&mut svg, "actual", points, &x, &y, |point| point.actual);
-    svg + "<line class=\"hair\" y1=\"6\" y2=\"6\" x1=\"0\" x2=\"0\"/></svg><p class=\"readout\" aria-hidden=\"true\">&nbsp;</p>"
+    svg + "<line class=\"hair\" y1=\"6\" y2=\"6\" x1=\"0\" x2=\"0\"/></svg></div><p class=\"readout\" aria-hidden=\"true\">&nbsp;</p>"
 }
 
 /// What the crosshair reads: one entry a point, `time|actual|expected|severity`.
@@ -199,18 +200,19 @@ fn line(
     }
 }
 
-/// Steps of a figure over severities from 60 to 100, in the range 0 to `most`.
+/// Steps of a figure over severities from 60 to 100, in the range 0 to `most`, with a line at the severity that was chosen.
 pub(super) fn curve(
     lines: &[(&'static str, Vec<(f64, f64)>)],
     most: f64,
     unit: &str,
+    chosen: f64,
     described: &str,
 ) -> String {
     let height = 180.0;
     let x = Scale { from: 60.0, to: 100.0, start: LEFT, end: WIDTH };
     let y = Scale { from: 0.0, to: round_up(most), start: height - BOTTOM, end: 6.0 };
     let mut svg = format!(
-        "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">",
+        "<div class=\"scroll\"><svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">",
         escape(described)
     );
     for share in [0.0, 0.5, 1.0] {
@@ -240,7 +242,15 @@ pub(super) fn curve(
             .collect();
         put(&mut svg, format_args!("<polyline class=\"{class}\" points=\"{}\"/>", path.join(" ")));
     }
-    svg + "</svg>"
+    let at = x.at(chosen);
+    put(
+        &mut svg,
+        format_args!(
+            "<line class=\"chosen\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"6\" y2=\"{:.1}\"/>",
+            height - BOTTOM
+        ),
+    );
+    svg + "</svg></div>"
 }
 
 /// The class of a severity's colour band, as in the console.

@@ -90,6 +90,15 @@ impl Parts<'_> {
                 ))
                 .unwrap_or_default()
         );
+        if incident.slices.iter().any(|slice| !slice.is_empty()) {
+            put(
+                &mut html,
+                format_args!(
+                    "<p class=\"soft\">{:.0} % of what is off lies in the slices that are named.</p>",
+                    100.0 * incident.share
+                ),
+            );
+        }
         html += "<table><tr><th>Series</th><th>Severity</th><th>Expected</th><th>Actual</th></tr>";
         for member in incident.members.iter().take(8) {
             let values: Vec<&str> = member.slice.values().map(String::as_str).collect();

@@ -7,7 +7,8 @@ mod series;
 use std::fmt::Write;
 
 use chart::{Mark, curve, escape, local, put, series as draw, tone};
-use series::{read_slice, thin_out};
+use series::thin_out;
+pub(super) use series::{Point, read_slice};
 
 use super::{Backtest, Label, Review, Tuning};
 use crate::{
@@ -167,7 +168,13 @@ impl<'b> Parts<'b> {
         let most = per_week.iter().map(|(_, value)| *value).fold(0.0, f64::max);
         let mut html = format!(
             "<section><h2>What another threshold would say</h2><h3>Incidents a week by severity</h3>{}",
-            curve(&[("actual", per_week)], most, "", "Incidents a week for every severity from 60 to 99")
+            curve(
+                &[("actual", per_week)],
+                most,
+                "",
+                self.severity,
+                "Incidents a week for every severity from 60 to 99"
+            )
         );
         if self.review.is_some() {
             let of = |value: fn(&super::Setting) -> Option<f64>| -> Vec<(f64, f64)> {
@@ -183,6 +190,7 @@ impl<'b> Parts<'b> {
                         &[("actual", recall), ("expected", f1)],
                         100.0,
                         " %",
+                        self.severity,
                         "Share of labels found and F1 for every severity"
                     )
                 ),
@@ -232,7 +240,8 @@ impl<'b> Parts<'b> {
             }
             html += "</div>";
         }
-        html + "</div></section>"
+        html + "</div><p class=\"key tones\"><span class=\"notable\">severity 70</span> <span class=\"serious\">80</span> \
+                <span class=\"critical\">90 and more</span></p></section>"
     }
 }
 

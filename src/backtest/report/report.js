@@ -1,10 +1,14 @@
+// On a narrow screen a chart of an incident is scrolled to the incident, which is at its end.
+const showEnd = (box) => (box.scrollLeft = box.scrollWidth);
+document.querySelectorAll(".one .scroll").forEach(showEnd);
+document.addEventListener("toggle", (event) => event.target.querySelectorAll(".scroll").forEach(showEnd), true);
 // A crosshair on every chart of a series. The report reads without it.
 for (const svg of document.querySelectorAll("svg[data-points]")) {
   const points = svg.dataset.points.split(";").map((point) => point.split("|"));
   const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
   const [left, bottom] = [64, 20];
   const hair = svg.querySelector(".hair");
-  const readout = svg.nextElementSibling;
+  const readout = svg.parentElement.nextElementSibling;
   svg.addEventListener("pointermove", (event) => {
     const box = svg.getBoundingClientRect();
     const share = (((event.clientX - box.left) / box.width) * width - left) / (width - left);

@@ -10,17 +10,17 @@ const PAGE: usize = 2_000;
 
 /// One window of one series.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Point {
-    pub(super) start_millis: i64,
-    pub(super) actual: Option<f64>,
+pub(in crate::backtest) struct Point {
+    pub(in crate::backtest) start_millis: i64,
+    pub(in crate::backtest) actual: Option<f64>,
     /// Expected, lower, upper; `None` while the detector learned.
-    pub(super) band: Option<[f64; 3]>,
+    pub(in crate::backtest) band: Option<[f64; 3]>,
     /// Page severity, 0 without an opinion.
-    pub(super) severity: f32,
+    pub(in crate::backtest) severity: f32,
 }
 
 /// The windows that start in `from..to` of all measures of one slice, by measure.
-pub(super) async fn read_slice(
+pub(in crate::backtest) async fn read_slice(
     store: &SqliteStore,
     monitor: &str,
     slice: usize,

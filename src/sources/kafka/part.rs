@@ -222,6 +222,7 @@ impl Filling {
             payload: whole.slice(cut.payload),
             id: None,
             envelope: cut.around.map(envelope),
+            place: None,
         };
         self.records.into_iter().map(cut).collect()
     }

@@ -131,10 +131,10 @@ impl Cutter {
         let num_bytes = payload.len();
         match log_events(&payload).filter(|_| self.reading.opens_logs) {
             Some(events) => {
-                let record = |payload| Record { payload, id: None, envelope: envelope.clone() };
+                let record = |payload| Record { envelope: envelope.clone(), ..Record::new(payload) };
                 records.extend(events.into_iter().map(record));
             }
-            None => records.push(Record { payload, id: None, envelope }),
+            None => records.push(Record { envelope, ..Record::new(payload) }),
         }
         num_bytes
     }

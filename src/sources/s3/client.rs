@@ -1,6 +1,6 @@
 //! The bucket: pages of keys, and whole objects. Credentials are those that AWS tools find.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -13,7 +13,6 @@ use object_store::{
     path::Path,
 };
 
-use super::S3SourceConfig;
 use crate::pipeline::SourceError;
 
 const DEFAULT_REGION: &str = "us-east-1";
@@ -31,7 +30,7 @@ const REFUSALS: [&str; 6] = [
 
 /// One bucket.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(in crate::sources) struct Bucket {
     store: AmazonS3,
     name: String,
     /// What AWS tools are configured with, for other services.
@@ -40,26 +39,31 @@ pub(super) struct Bucket {
 
 /// An object as listed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Listed {
-    pub(super) modified_millis: i64,
-    pub(super) key: String,
-    pub(super) bytes: u64,
+pub(in crate::sources) struct Listed {
+    pub(in crate::sources) modified_millis: i64,
+    pub(in crate::sources) key: String,
+    pub(in crate::sources) bytes: u64,
 }
 
 /// Some keys in their order, and where to go on.
 #[derive(Debug)]
-pub(super) struct Page {
-    pub(super) objects: Vec<Listed>,
-    pub(super) next: Option<String>,
+pub(in crate::sources) struct Page {
+    pub(in crate::sources) objects: Vec<Listed>,
+    pub(in crate::sources) next: Option<String>,
 }
 
 impl Bucket {
-    pub(super) async fn connect(config: &S3SourceConfig) -> Result<Self, SourceError> {
+    /// Region and endpoint are those that AWS tools find, unless given.
+    pub(in crate::sources) async fn connect(
+        name: &str,
+        region: Option<&str>,
+        endpoint: Option<&str>,
+    ) -> Result<Self, SourceError> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(region) = &config.region {
-            loader = loader.region(Region::new(region.clone()));
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region.to_owned()));
         }
-        if let Some(endpoint) = &config.endpoint {
+        if let Some(endpoint) = endpoint {
             loader = loader.endpoint_url(endpoint);
         }
         let sdk = loader.load().await;
@@ -71,19 +75,23 @@ impl Bucket {
         })?;
         let retry = RetryConfig { max_retries: RETRIES, ..RetryConfig::default() };
         let mut builder = AmazonS3Builder::new()
-            .with_bucket_name(&config.bucket)
+            .with_bucket_name(name)
             .with_region(region)
             .with_credentials(Arc::new(Credentials(provider)))
             .with_retry(retry);
-        if let Some(endpoint) = &config.endpoint {
+        if let Some(endpoint) = sdk.endpoint_url() {
             builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
         }
         let store = builder.build().map_err(|error| SourceError::Unusable(error.to_string()))?;
-        Ok(Self { store, name: config.bucket.clone(), sdk })
+        Ok(Self { store, name: name.to_owned(), sdk })
     }
 
     /// A page of the objects whose keys begin so.
-    pub(super) async fn list(&self, prefix: &str, page: Option<String>) -> Result<Page, SourceError> {
+    pub(in crate::sources) async fn list(
+        &self,
+        prefix: &str,
+        page: Option<String>,
+    ) -> Result<Page, SourceError> {
         let options = PaginatedListOptions { page_token: page, ..PaginatedListOptions::default() };
         let prefix = Some(prefix).filter(|prefix| !prefix.is_empty());
         let listed = self
@@ -113,6 +121,23 @@ impl Bucket {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.failed("read", key, &error)),
         }
+    }
+
+    /// Bytes of an object; `None` when there is no such object.
+    pub(in crate::sources) async fn size(&self, key: &str) -> Result<Option<u64>, SourceError> {
+        let path = Path::parse(key).map_err(|error| SourceError::Unusable(format!("`{key}`: {error}")))?;
+        match self.store.head(&path).await {
+            Ok(found) => Ok(Some(found.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed("read", key, &error)),
+        }
+    }
+
+    /// Some bytes of an object.
+    pub(in crate::sources) async fn part(&self, key: &str, bytes: Range<u64>) -> Result<Bytes, SourceError> {
+        let path = Path::parse(key).map_err(|error| SourceError::Unusable(format!("`{key}`: {error}")))?;
+        let part = self.store.get_range(&path, bytes).await;
+        part.map_err(|error| self.failed("read", key, &error))
     }
 
     fn failed(&self, what: &str, key: &str, error: &object_store::Error) -> SourceError {

@@ -81,6 +81,21 @@ pub enum S3Format {
     Parquet,
 }
 
+/// An object, or what the names of some begin with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::sources) struct S3Place {
+    pub(in crate::sources) bucket: String,
+    pub(in crate::sources) key: String,
+}
+
+impl S3Place {
+    /// Reads `s3://BUCKET/KEY`.
+    pub(in crate::sources) fn parse(url: &str) -> Option<Self> {
+        let (bucket, key) = url.strip_prefix("s3://")?.split_once('/')?;
+        Some(Self { bucket: bucket.to_owned(), key: key.to_owned() })
+    }
+}
+
 const DAY: i64 = 86_400_000;
 
 impl S3SourceConfig {

@@ -26,6 +26,9 @@ mod reader;
 #[cfg(feature = "s3")]
 mod source;
 
+#[cfg(feature = "s3")]
+pub(super) use client::Bucket;
+pub(super) use config::S3Place;
 pub use config::{S3Format, S3Keys, S3SourceConfig, S3Start};
 #[cfg(feature = "s3")]
 pub use source::S3Source;

@@ -1,13 +1,14 @@
 //! The rows of one object, whatever it is packed in.
 
-use std::io::{BufReader, Cursor, Read};
-
 use bytes::{Buf, Bytes};
 
 use super::{S3Format, S3SourceConfig};
 #[cfg(feature = "parquet")]
 use crate::record::ParquetRows;
-use crate::{record::Record, sources::chunks::RowReader};
+use crate::{
+    record::Record,
+    sources::{chunks::RowReader, packed::unpack},
+};
 
 /// One object being read.
 pub(super) struct ObjectRows {
@@ -36,7 +37,7 @@ impl ObjectRows {
     pub(super) async fn open(bytes: Bytes, config: &S3SourceConfig, skip: u64) -> Result<Self, String> {
         let mut object = match &config.format {
             S3Format::Rows(format) => {
-                let input = unpacked(bytes).map_err(|error| error.to_string())?;
+                let (input, _) = unpack(bytes.reader()).map_err(|error| error.to_string())?;
                 let mut reader = RowReader::over(input, format.row_split(), config.record_bytes_max);
                 let header = if format.has_header() {
                     reader.next_row().await.map_err(|error| error.to_string())?
@@ -99,20 +100,9 @@ impl ObjectRows {
             Rows::Parquet(rows) => {
                 let rows = tokio::task::block_in_place(|| rows.next_rows(most))
                     .map_err(|error| error.to_string())?;
-                let ended = rows.len() < most;
+                let ended = rows.is_empty();
                 Ok((rows.into_iter().map(Record::new).collect(), ended))
             }
         }
     }
-}
-
-/// Decompressed, by what the bytes begin with.
-fn unpacked(bytes: Bytes) -> std::io::Result<Box<dyn Read + Send>> {
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(bytes.reader()))));
-    }
-    if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        return Ok(Box::new(zstd::stream::read::Decoder::new(bytes.reader())?));
-    }
-    Ok(Box::new(Cursor::new(bytes)))
 }

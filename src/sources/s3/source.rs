@@ -69,7 +69,8 @@ impl S3Source {
 
     /// Lists the first objects, to see whether that works.
     pub async fn check(config: &S3SourceConfig, now_millis: i64) -> Result<String, SourceError> {
-        let bucket = Bucket::connect(config).await?;
+        let bucket =
+            Bucket::connect(&config.bucket, config.region.as_deref(), config.endpoint.as_deref()).await?;
         let prefix = match &config.keys {
             S3Keys::Prefix(prefix) => prefix.clone(),
             S3Keys::Folders(template) => {
