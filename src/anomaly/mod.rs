@@ -18,6 +18,8 @@ mod pairing;
 mod related;
 mod revise;
 mod rules;
+#[cfg(test)]
+mod shift_tests;
 mod space;
 mod view;
 mod wire;

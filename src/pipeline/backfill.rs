@@ -302,9 +302,9 @@ impl Table {
         let parts = parts.zip(self.scores.chunks(shard_cells)).enumerate();
         parts
             .map(|(shard, ((events, cells), scores))| {
-                let frame =
-                    ShardFrame { events: events.to_vec(), cells: cells.to_vec(), scores: scores.to_vec() };
-                FrameBlob { start_millis, end_millis, shard, bytes: frame.encode() }
+                let (events, cells, scores) = (events.to_vec(), cells.to_vec(), scores.to_vec());
+                let frame = ShardFrame { events, cells, scores, revision: None };
+                FrameBlob { start_millis, end_millis, shard, bytes: frame.encode(), revision: None }
             })
             .collect()
     }

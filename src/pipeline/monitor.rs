@@ -23,7 +23,7 @@ use crate::{
         RevisedWindow, Updates, WindowMarks, WindowView,
     },
     record::{PartitionId, RejectReason, RejectSample},
-    window::{Closed, Frame, PartialFrame, SavedWindows, Windows},
+    window::{Closed, Frame, PartialFrame, SavedWindows, SliceKey, Windows},
 };
 
 /// Version of [`Saved`]; a change of its shape raises it and keeps the old one readable.

@@ -52,10 +52,13 @@ impl SqliteStore {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
             for window in step.frames.chunk_by(|a, b| a.start_millis == b.start_millis) {
-                transaction
-                    .prepare_cached("DELETE FROM frames WHERE monitor = ?1 AND start_millis = ?2")
-                    .and_then(|mut statement| statement.execute(params![monitor, window[0].start_millis]))
-                    .map_err(failed)?;
+                for table in ["frames", "revisions", "correctable"] {
+                    let sql = format!("DELETE FROM {table} WHERE monitor = ?1 AND start_millis = ?2");
+                    transaction
+                        .prepare_cached(&sql)
+                        .and_then(|mut statement| statement.execute(params![monitor, window[0].start_millis]))
+                        .map_err(failed)?;
+                }
             }
             write_windows(&transaction, monitor, &step.slices, &step.frames).map_err(failed)?;
             if step.is_last {

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     pipeline::{
-        BackfillStep, Commit, CorrectableBlob, FrameBlob, ModelBlob, MonitorCommit, Restored, RestoredMonitor,
-        SlicesFrom, Store, StoreError,
+        BackfillStep, Commit, CorrectableBlob, FrameBlob, ModelBlob, MonitorCommit, Restored,
+        RestoredMonitor, SlicesFrom, Store, StoreError,
     },
     record::{Checkpoint, Header, PartitionId, Position, Record, RecordBatch, SourceId},
 };

@@ -198,7 +198,9 @@ impl Windows {
     pub fn join_after(&mut self, end_millis: i64) {
         if self.next_start.is_none() {
             self.next_start = Some(end_millis);
-            self.intakes.values_mut().for_each(|intake| drop(intake.close(i64::MIN, end_millis)));
+            self.intakes
+                .values_mut()
+                .for_each(|intake| drop(intake.close(i64::MIN, end_millis, &mut Vec::new())));
             self.away = vec![(end_millis, UNTIL_HEARD)];
         }
     }
