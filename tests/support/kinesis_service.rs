@@ -107,6 +107,11 @@ impl Service {
         finish(&mut self.command(&["run"]))
     }
 
+    /// `check --online`.
+    pub(crate) fn check(&self) -> Said {
+        finish(&mut self.command(&["check", "--online"]))
+    }
+
     pub(crate) fn log(&self) -> String {
         let now = self.process.as_ref().map(Process::stderr).unwrap_or_default();
         format!("{}{now}", self.said)
