@@ -167,7 +167,7 @@ fn checked(service: &Service) -> String {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tidewatch"));
     command.args(["check", "--online", "--config"]).arg(service.process.folder().join("config.toml"));
     let said = String::from_utf8(command.output().expect("it runs").stdout).expect("text");
-    said.lines().find(|line| line.contains("source clicks (kafka)")).unwrap_or_default().to_owned()
+    said.lines().find(|line| line.contains("source clicks (kafka):")).unwrap_or_default().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
