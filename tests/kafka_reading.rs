@@ -162,6 +162,14 @@ fn proxied(broker: &Broker, topic: &str) -> String {
     format!("brokers = \"{}\"\ntopic = \"{topic}\"", broker.listener(6))
 }
 
+/// What `check --online` says of the source.
+fn checked(service: &Service) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tidewatch"));
+    command.args(["check", "--online", "--config"]).arg(service.process.folder().join("config.toml"));
+    let said = String::from_utf8(command.output().expect("it runs").stdout).expect("text");
+    said.lines().find(|line| line.contains("source clicks (kafka):")).unwrap_or_default().to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_away_is_no_data_and_not_ready_until_it_is_back() {
     let _one_at_a_time = PROXY.lock().await;
@@ -173,6 +181,11 @@ async fn a_broker_that_is_away_is_no_data_and_not_ready_until_it_is_back() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let source = proxied(broker, "away");
     let mut service = Service::configure_with(folder.path(), &source, "no_data_after = \"2s\"");
+    let said = checked(&service);
+    assert!(said.starts_with("FAILED") && said.contains("`sources.clicks.brokers`"), "{said}");
+    let there = format!("brokers = \"{}\"\ntopic = \"away\"", broker.address());
+    let said = checked(&Service::configure(&folder.path().join("there"), &there));
+    assert!(said.starts_with("ok") && said.ends_with("1 partitions"), "{said}");
     service.process.spawn();
     let why = format!("Kafka at {}", broker.listener(6));
     let away = ["\"ready\":false", "unreachable", &why, "`sources.clicks.brokers`"];

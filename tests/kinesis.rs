@@ -272,6 +272,8 @@ async fn calls_are_signed_and_a_wrong_key_is_one_clear_error() {
     };
     let role = format!("role_arn = \"{}\"", moto.role);
     for mut service in [as_(&moto.reader, ""), as_(&moto.stranger, &role)] {
+        let said = service.check().stdout;
+        assert!(said.contains("ok      source clicks (kinesis): 1 open shards, 0 closed"), "{said}");
         service.spawn();
         service.wait_for(&Service::outcome("counted"), 1.0).await;
         service.stop();
@@ -290,6 +292,10 @@ async fn calls_are_signed_and_a_wrong_key_is_one_clear_error() {
         assert_eq!(errors.count(), 1, "{}", said.stderr);
         assert!(said.stderr.contains(words), "{}", said.stderr);
         assert!(!said.stderr.contains("never-shown"), "{}", said.stderr);
+        let checked = service.check();
+        assert_eq!(checked.code, Some(1), "{}", checked.stdout);
+        let failed = checked.stdout.lines().find(|line| line.starts_with("FAILED  source clicks (kinesis)"));
+        assert!(failed.is_some_and(|line| line.contains(words)), "{}", checked.stdout);
     }
 }
 
@@ -319,8 +325,7 @@ async fn refusals_name_the_setting() {
     service.stop();
 }
 
-/// A closed shard never ends in this emulator's fan-out, so the shards stay the same here; see the splits above
-/// for children, which are begun by the same code.
+/// A closed shard never ends in this emulator's fan-out, so the shards stay the same here; see kinesis_push.rs.
 async fn receive_through_cuts_and_kills(name: &str, has_tls: bool) {
     let emulator = Emulator::shared(Kind::KinesisLocal);
     let stream = emulator.stream(name, 2).await;

@@ -10,8 +10,8 @@ use crate::{
     anomaly::{AlertRule, Threshold},
     config::{Config, NotifierConfig, SourceConfig, SourceKind},
     pipeline::Source,
-    record::{Checkpoint, Header},
-    sources::FileSource,
+    record::{Checkpoint, Decoder, Header},
+    sources::{FileSource, FileSourceConfig},
     store::SqliteStore,
 };
 
@@ -23,7 +23,7 @@ pub(super) struct CheckArguments {
     /// The configuration
     #[arg(long)]
     config: PathBuf,
-    /// Also open the store, read a first batch of each file source and connect to each notifier
+    /// Also open the store, look at what each source reads and connect to each notifier
     #[arg(long)]
     online: bool,
 }
@@ -102,17 +102,25 @@ async fn check_online(config: Config) -> usize {
 }
 
 async fn check_source(config: SourceConfig) -> Result<String, String> {
-    let files = match config.kind {
-        SourceKind::File(files) => files,
+    match config.kind {
+        SourceKind::File(files) => first_batch(files, config.decoder).await,
+        #[cfg(feature = "kafka")]
+        SourceKind::Kafka(topics) => partitions(*topics).await,
+        #[cfg(feature = "kinesis")]
+        SourceKind::Kinesis(stream) => {
+            crate::sources::KinesisSource::check(*stream).await.map_err(|error| error.to_string())
+        }
         #[cfg(feature = "s3")]
         SourceKind::S3(bucket) => {
             use crate::pipeline::{Clock as _, SystemClock};
             let found = crate::sources::S3Source::check(&bucket, SystemClock.now_millis()).await;
-            return found.map_err(|error| error.to_string());
+            found.map_err(|error| error.to_string())
         }
-        _ => return Ok("nothing to connect to".to_owned()),
-    };
-    let mut decoder = config.decoder;
+        _ => Ok("nothing to connect to".to_owned()),
+    }
+}
+
+async fn first_batch(files: FileSourceConfig, mut decoder: Decoder) -> Result<String, String> {
     let mut source = FileSource::new(files, &Checkpoint::default()).map_err(|error| error.to_string())?;
     let batch = source.next_batch().await.map_err(|error| error.to_string())?;
     if let Some(damage) = source.damages().list().first() {
@@ -123,6 +131,19 @@ async fn check_source(config: SourceConfig) -> Result<String, String> {
         decoder.set_header(header).map_err(|error| error.to_string())?;
     }
     Ok(format!("{} records in the first batch", batch.records.len()))
+}
+
+/// Begins to read as a new monitor would, and tells the broker nothing.
+#[cfg(feature = "kafka")]
+async fn partitions(topics: crate::sources::KafkaSourceConfig) -> Result<String, String> {
+    let (brokers, clock) = (topics.brokers.clone(), std::sync::Arc::new(crate::pipeline::SystemClock));
+    let mut source = crate::sources::KafkaSource::new(topics, &Checkpoint::default(), clock)
+        .map_err(|error| error.to_string())?;
+    match tokio::time::timeout(PATIENCE, source.next_batches()).await {
+        Ok(read) => read.map_err(|error| error.to_string())?,
+        Err(_) => return Err(format!("Kafka at {brokers}: no answer in {} s", PATIENCE.as_secs())),
+    };
+    Ok(format!("{} partitions", source.partitions().len()))
 }
 
 /// Opens a connection to the host of a URL; nothing is sent, since a webhook would take it for an alert.

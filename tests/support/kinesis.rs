@@ -31,6 +31,9 @@ pub(crate) enum Kind {
     KinesisLocal,
     /// Knows no UpdateShardCount, no fan-out, no StreamARN, no pages of ListShards and no ChildShards.
     Kinesalite,
+    /// Runs inside the test (support/ferrokinesis.rs). The only one that ends a closed shard in fan-out; begins every
+    /// subscription with the oldest record, whatever was asked for.
+    Ferrokinesis,
 }
 
 pub(crate) struct Emulator {
@@ -47,6 +50,7 @@ impl Emulator {
         match kind {
             Kind::KinesisLocal => LOCAL.get_or_init(|| Self::start(kind)),
             Kind::Kinesalite => LITE.get_or_init(|| Self::start(kind)),
+            Kind::Ferrokinesis => unreachable!("it is no program"),
         }
     }
 
@@ -54,6 +58,7 @@ impl Emulator {
         let name = match kind {
             Kind::KinesisLocal => "kinesis-local",
             Kind::Kinesalite => "kinesalite",
+            Kind::Ferrokinesis => unreachable!("it is no program"),
         };
         let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         let emulator = Self { kind, home, port: free_ports() };
@@ -98,20 +103,7 @@ impl Emulator {
     }
 
     pub(crate) async fn stream(&self, name: &str, shards: i32) -> Stream {
-        let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
-        let config = aws_sdk_kinesis::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .endpoint_url(format!("http://{}", self.address()))
-            .credentials_provider(credentials)
-            .retry_config(RetryConfig::disabled())
-            .build();
-        let client = Client::from_conf(config);
-        let stream = Stream { client, name: name.to_owned(), kind: self.kind };
-        let created = stream.client.create_stream().stream_name(name).shard_count(shards).send().await;
-        created.expect("the stream is made");
-        stream.wait_until_active().await;
-        stream
+        Stream::made(self.kind, &self.address(), name, shards).await
     }
 }
 
@@ -123,6 +115,23 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    pub(crate) async fn made(kind: Kind, address: &str, name: &str, shards: i32) -> Self {
+        let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
+        let config = aws_sdk_kinesis::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(format!("http://{address}"))
+            .credentials_provider(credentials)
+            .retry_config(RetryConfig::disabled())
+            .build();
+        let client = Client::from_conf(config);
+        let stream = Self { client, name: name.to_owned(), kind };
+        let created = stream.client.create_stream().stream_name(name).shard_count(shards).send().await;
+        created.expect("the stream is made");
+        stream.wait_until_active().await;
+        stream
+    }
+
     async fn wait_until_active(&self) {
         let deadline = Instant::now() + PATIENCE;
         loop {

@@ -30,6 +30,7 @@ impl Service {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("bound").port();
+        let poll = if source.contains("poll = ") { "" } else { "poll = \"200ms\"" };
         let config = format!(
             r#"
             [server]
@@ -38,7 +39,7 @@ impl Service {
             path = "{}/tidewatch.db"
             [sources.clicks]
             kind = "kinesis"
-            poll = "200ms"
+            {poll}
             {source}
             [monitors.shop]
             source = "clicks"
@@ -104,6 +105,11 @@ impl Service {
     /// Runs until it ends by itself.
     pub(crate) fn run_to_end(&self) -> Said {
         finish(&mut self.command(&["run"]))
+    }
+
+    /// `check --online`.
+    pub(crate) fn check(&self) -> Said {
+        finish(&mut self.command(&["check", "--online"]))
     }
 
     pub(crate) fn log(&self) -> String {

@@ -1,9 +1,7 @@
 //! The components detector: what principal components over several windows cannot rebuild.
 
-use linfa::DatasetBase;
-use linfa::traits::Fit;
-use linfa_reduction::Pca;
-use ndarray::Array2;
+use linfa_linalg::eigh::{EigSort, Eigh};
+use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::relation::{Law, Relation};
@@ -45,7 +43,7 @@ const EXPLAINED: f64 = 0.9;
 /// # Reference
 ///
 /// Jackson and Mudholkar 1979, *Control procedures for residuals associated with principal component analysis*; the
-/// fit is linfa's.
+/// eigenvectors are linfa-linalg's.
 pub type Components = Relation<Subspace>;
 
 /// The fitted components, in plain numbers.
@@ -59,27 +57,30 @@ pub struct Subspace {
 impl Law for Subspace {
     const WINDOWS: usize = 4;
 
+    /// By the eigenvectors of the covariance. linfa-reduction's `Pca` finds them by LOBPCG, which panics on samples of
+    /// low rank (a shop that sells nothing at night).
     fn fit(sample: &[Vec<f64>], _seed: u64) -> Option<Self> {
         let width = sample.first()?.len();
         let flat: Vec<f64> = sample.iter().flatten().copied().collect();
-        let records = Array2::from_shape_vec((sample.len(), width), flat).ok()?;
-        let pca = Pca::params(width / 2).fit(&DatasetBase::from(records)).ok()?;
-        let mean = pca.mean().to_vec();
-        let total: f64 = sample
-            .iter()
-            .flat_map(|vector| vector.iter().zip(&mean))
-            .map(|(value, mean)| (value - mean).powi(2))
-            .sum();
+        let mut records = Array2::from_shape_vec((sample.len(), width), flat).ok()?;
+        let mean = records.mean_axis(Axis(0))?;
+        records -= &mean;
+        let covariance = records.t().dot(&records) / sample.len() as f64;
+        let total = covariance.diag().sum();
+        if !total.is_finite() {
+            return None;
+        }
+        let (variances, vectors) = covariance.eigh().ok()?.sort_eig_desc();
         let (mut explained, mut components) = (0.0, Vec::new());
-        for (row, singular) in pca.components().rows().into_iter().zip(pca.singular_values()) {
+        for (variance, vector) in variances.iter().zip(vectors.columns()).take(width / 2) {
             if explained >= EXPLAINED * total {
                 break;
             }
-            explained += singular * singular;
-            components.push(row.to_vec());
+            explained += variance;
+            components.push(vector.to_vec());
         }
         let sound = mean.iter().chain(components.iter().flatten()).all(|value| value.is_finite());
-        (sound && !components.is_empty()).then_some(Self { mean, components })
+        (sound && !components.is_empty()).then(|| Self { mean: mean.to_vec(), components })
     }
 
     fn distance(&self, vector: &[f64]) -> (f64, Vec<f64>) {
@@ -92,5 +93,24 @@ impl Law for Subspace {
         }
         let square: f64 = rest.iter().map(|rest| rest * rest).sum();
         ((square / rest.len().max(1) as f64).sqrt(), rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_of_low_rank_has_components_too() {
+        let nothing = vec![vec![0.0; 8]; 300];
+        assert_eq!(Subspace::fit(&nothing, 0), None);
+        let line: Vec<Vec<f64>> = (0..300).map(|index| vec![f64::from(index % 7), 0.0, 0.0, 0.0]).collect();
+        let law = Subspace::fit(&line, 0).unwrap();
+        assert_eq!(law.components.len(), 1);
+        assert!(law.distance(&[50.0, 0.0, 0.0, 0.0]).0 < 1e-9);
+        assert!((law.distance(&[3.0, 2.0, 0.0, 0.0]).0 - 1.0).abs() < 1e-9);
+        let mut rare = nothing;
+        rare[17][3] = 1e-3;
+        assert_eq!(Subspace::fit(&rare, 0).unwrap().components.len(), 1);
     }
 }

@@ -9,7 +9,13 @@ use std::{
 use async_trait::async_trait;
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{KinesisSourceConfig, begin, reader::Heard, shard::Context};
+use super::{
+    KinesisSourceConfig, begin,
+    client::{client, list_shards},
+    failure::Failure,
+    reader::Heard,
+    shard::Context,
+};
 use crate::{
     pipeline::{Clock, Source, SourceError, SourceFigures, SourceState},
     record::{Checkpoint, PartitionId, Receipt, RecordBatch},
@@ -41,6 +47,15 @@ impl fmt::Debug for KinesisSource {
 }
 
 impl KinesisSource {
+    /// Lists the shards of a stream and says how many there are.
+    pub async fn check(mut config: KinesisSourceConfig) -> Result<String, SourceError> {
+        let unusable = |failure: Failure| SourceError::Unusable(failure.text().to_owned());
+        let client = client(&mut config).await.map_err(unusable)?;
+        let shards = list_shards(&client, &config).await.map_err(unusable)?;
+        let open = shards.values().filter(|shard| !shard.is_closed).count();
+        Ok(format!("{open} open shards, {} closed", shards.len() - open))
+    }
+
     /// Starts the task that reads; connecting happens there. Needs a runtime.
     pub fn new(config: KinesisSourceConfig, checkpoint: &Checkpoint, clock: Arc<dyn Clock>) -> Self {
         let context = Context::default();
