@@ -106,6 +106,27 @@ test("a new incident is announced and moves nothing; it is acknowledged, muted, 
   await expect(page.getByRole("region", { name: "Timeline" })).toContainText("told ops");
 });
 
+test("when the server cannot be reached, what is shown stays and says since when it is old", async ({ page }) => {
+  await page.goto("/incidents?severity=70");
+  await expect(page.locator(".row").first()).toBeVisible();
+  const shown = await page.locator(".row").count();
+  await page.route("**/api/v1/incidents?**", (route) => route.abort());
+  await overflow("east");
+  await expect(page.getByText(/^Not renewed since/)).toContainText("No connection to the server.");
+  await expect(page.locator(".row")).toHaveCount(shown);
+  await page.unroute("**/api/v1/incidents?**");
+  await expect(page.getByText(/^Not renewed since/)).toHaveCount(0);
+});
+
+test("without an answer the page says so and offers to try again", async ({ page }) => {
+  await page.route("**/api/v1/incidents?**", (route) => route.abort());
+  await page.goto("/incidents");
+  await expect(page.getByRole("alert")).toContainText("No connection to the server.");
+  await page.unroute("**/api/v1/incidents?**");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await expect(page.locator(".row").first()).toBeVisible();
+});
+
 test("links of old alerts and of incidents that are gone are understood", async ({ page }) => {
   const [incident] = await worst();
   await page.goto(`/#incident=${incident?.id}`);

@@ -56,6 +56,25 @@ export function drawChoice(plot: uPlot, { data, marked, picked, palette }: Scene
   ctx.fill();
 }
 
+/** A hollow dot where a window stood when it was judged, before late records changed it. */
+export function drawRevised(plot: uPlot, { data, view, palette }: Scene): void {
+  const { ctx } = plot;
+  const [first, last] = indicesIn(data.points, view);
+  ctx.save();
+  ctx.strokeStyle = palette.soft;
+  ctx.lineWidth = devicePixelRatio;
+  for (let index = first; index < last; index += 1) {
+    const { revised, asClosed, value, time } = data.points[index] as Point;
+    const at = asClosed ?? value;
+    if (!revised || at === null) continue;
+    const x = plot.valToPos(time + data.windowMillis / 2, "x", true);
+    ctx.beginPath();
+    ctx.arc(x, plot.valToPos(at, "y", true), 3 * devicePixelRatio, 0, 2 * Math.PI);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
 /** Between band and actual, only in anomalous windows, in the colour of their severity; a foot mark keeps the narrow
  *  ones visible, the taller the more severe. */
 export function drawDeviations(plot: uPlot, scene: Scene): void {

@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 
-import { drawChoice, drawDeviations, drawGround, type Scene } from "./draw.ts";
+import { drawChoice, drawDeviations, drawGround, drawRevised, type Scene } from "./draw.ts";
 import { clock, DAY, day } from "../shared/time.ts";
 import { heightOf } from "./model.ts";
 import type { GhostPoint, Range } from "./types.ts";
@@ -80,7 +80,7 @@ export function optionsOf(stage: Stage, width: number, height: number): uPlot.Op
     hooks: {
       drawAxes: [(plot) => drawGround(plot, stage.scene)],
       drawSeries: [(plot, index) => (index === EXPECTED ? drawDeviations(plot, stage.scene) : undefined)],
-      draw: [(plot) => drawChoice(plot, stage.scene)],
+      draw: [(plot) => drawRevised(plot, stage.scene), (plot) => drawChoice(plot, stage.scene)],
     },
   };
 }

@@ -66,7 +66,7 @@ export function Readout({ point, data, unit, ghost, hovering }: Props) {
           </div>
         )}
         {point.silenced && <div class="soft">kept quiet by feedback</div>}
-        {point.revised && <div class="soft">revised by late records</div>}
+        {point.revised && <div class="soft">revised by late records, judged as {point.asClosed == null ? "a gap" : number(point.asClosed)}</div>}
       </dl>
     </div>
   );

@@ -22,6 +22,8 @@ export interface Point {
   minor?: number | null;
   /** Late records changed the value after it had been judged. */
   revised?: boolean;
+  /** The value as it was judged then; `null` was a gap. */
+  asClosed?: number | null;
   /** Feedback kept an alarm quiet. */
   silenced?: boolean;
 }

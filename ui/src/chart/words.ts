@@ -32,6 +32,6 @@ function what(point: Point, unit: string | null): string {
   if (point.lower !== null && point.upper !== null) parts.push(`band ${number(point.lower)} to ${number(point.upper)}`);
   if (point.severity !== null && point.severity >= ANOMALOUS) parts.push(`severity ${severityWords(point.severity)}`);
   if (point.silenced) parts.push("kept quiet by feedback");
-  if (point.revised) parts.push("revised by late records");
+  if (point.revised) parts.push(`revised by late records, judged as ${point.asClosed == null ? "a gap" : number(point.asClosed)}`);
   return parts.join(", ");
 }

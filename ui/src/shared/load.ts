@@ -7,6 +7,8 @@ import { ApiError, get, type Params, url } from "./api.ts";
 import { onLive, type Topic } from "./live.ts";
 
 const REMEMBERED_MAX = 60;
+/** After an answer that failed through no fault of the question. */
+const RETRY_MILLIS = 5_000;
 const remembered = new Map<string, unknown>();
 
 export interface Loaded<T> {
@@ -43,6 +45,7 @@ export function useGet<T>(path: string | null, params: Params = {}, topics: read
     pending: false,
   });
   const asked = useRef<AbortController | null>(null);
+  const again = useRef(0);
   if (state.current.key !== key) {
     state.current = { key, data: remembered.get(key) as T | undefined, pending: key !== "" };
   }
@@ -50,6 +53,7 @@ export function useGet<T>(path: string | null, params: Params = {}, topics: read
   const ask = useCallback(async () => {
     if (path === null) return;
     asked.current?.abort();
+    clearTimeout(again.current);
     const control = (asked.current = new AbortController());
     try {
       const data = await get<T>(path, params, control.signal);
@@ -61,13 +65,17 @@ export function useGet<T>(path: string | null, params: Params = {}, topics: read
       const failure = error instanceof ApiError ? error : new ApiError(String(error), 0);
       const { data, staleSince } = state.current;
       state.current = { key, data, error: failure, staleSince: staleSince ?? Date.now(), pending: false };
+      if (failure.status === 0 || failure.status >= 500) again.current = window.setTimeout(() => void ask(), RETRY_MILLIS);
     }
     renew((turn) => turn + 1);
   }, [key]);
 
   useEffect(() => {
     void ask();
-    return () => asked.current?.abort();
+    return () => {
+      asked.current?.abort();
+      clearTimeout(again.current);
+    };
   }, [ask]);
 
   useEffect(() => (topics.length ? onLive(topics, () => void ask()) : undefined), [ask, topics.join()]);

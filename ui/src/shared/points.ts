@@ -16,6 +16,7 @@ export function seriesData(answer: Observations): SeriesData {
       severity: one.severity,
       minor: one.minor,
       revised: one.revised ?? false,
+      asClosed: one.as_closed ?? null,
       silenced: one.affected_by_feedback ?? false,
     })),
     events: answer.events.map(({ name, kind, from, to }) => ({

@@ -185,6 +185,7 @@ export interface Observation {
   minor: number | null;
   affected_by_feedback?: boolean;
   revised?: boolean;
+  as_closed?: number;
 }
 
 export interface Observations {

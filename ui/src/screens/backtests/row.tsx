@@ -37,7 +37,10 @@ export function Row({ backtest, zone, isChosen, onChoose, onRemoved }: Props) {
           <span class="soft">of {monitor}, <Time at={created_at} zone={zone} /></span>
         </h2>
         {isDone(backtest) ? (
-          <p>{isGood ? (summary ?? count(incidents ?? 0, "incident")) : <b>{state}</b>}{backtest.error && `: ${backtest.error}`}</p>
+          <p>
+            {isGood ? count(incidents ?? 0, "incident") : <b>{state}</b>}{backtest.error && `: ${backtest.error}`}
+            {isGood && summary && <span class="soft"> · {summary}</span>}
+          </p>
         ) : (
           <p class="actions"><progress value={progress} max={1} aria-label={`Progress of ${title}`} /> {state}, {percent(progress)}</p>
         )}

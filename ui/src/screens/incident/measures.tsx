@@ -1,29 +1,19 @@
 // How every measure went in the slice of the incident: the steps of the funnel first, then the rest; and what usually
 // goes with the primary one.
 
-import { useEffect, useState } from "preact/hooks";
-
-import { get } from "../../shared/api.ts";
 import { change, percent, withUnit } from "../../shared/numbers.ts";
 import { Badge } from "../../shared/severity.tsx";
-import { HOUR, rfc3339 } from "../../shared/time.ts";
-import type { Incident, Measure, Monitor, Observation, Observations, Slice } from "../../shared/types.ts";
-import { place, sliceQuery } from "../../shared/words.ts";
+import type { Incident, Monitor, Observation, Slice } from "../../shared/types.ts";
+import { place } from "../../shared/words.ts";
+import { type Gone, useGone } from "./gone.ts";
 import { explorerHref } from "./links.ts";
 
 const MEASURES_MAX = 12;
 
-interface Gone {
-  measure: Measure;
-  actual: number;
-  expected: number;
-  severity: number;
-  before: Observation[];
-}
-
 export function Measures({ incident, monitor }: { incident: Incident; monitor: Monitor }) {
   const slice = incident.slices[0] ?? {};
-  const rows = useMeasures(incident, monitor, slice);
+  const measures = monitor.measures.slice(0, MEASURES_MAX);
+  const rows = useGone(incident, monitor, measures.map((measure) => ({ measure, slice })));
   const [steps, rest] = rows ? funnel(rows, monitor) : [[], []];
   return (
     <section aria-labelledby="measures">
@@ -66,14 +56,14 @@ function Row({ row, incident, slice, step }: { row: Gone; incident: Incident; sl
 
 /** A line of the last hours without axes: only its form is meant. */
 function Spark({ row, from }: { row: Gone; from: number }) {
-  const points = row.before.filter((one): one is Observation & { value: number } => one.value !== null);
+  const points = row.observations.filter((one): one is Observation & { value: number } => one.value !== null);
   const times = points.map(({ time }) => Date.parse(time));
   const [first = 0, last = 1] = [times[0], times.at(-1)];
-  const most = Math.max(...points.map(({ value }) => value), ...row.before.map(({ expected }) => expected ?? 0)) || 1;
+  const most = Math.max(...points.map(({ value }) => value), ...row.observations.map(({ expected }) => expected ?? 0)) || 1;
   const x = (time: number) => ((time - first) / Math.max(1, last - first)) * 120;
   const y = (value: number) => 22 - (value / most) * 20;
   const path = (values: [number, number][]) => values.map(([time, value], i) => `${i ? "L" : "M"}${x(time).toFixed(1)} ${y(value).toFixed(1)}`).join("");
-  const expected = row.before.flatMap(({ time, expected: value }): [number, number][] => (value === null ? [] : [[Date.parse(time), value]]));
+  const expected = row.observations.flatMap(({ time, expected: value }): [number, number][] => (value === null ? [] : [[Date.parse(time), value]]));
   return (
     <svg class="spark" viewBox="0 0 120 24" width="120" height="24" aria-hidden="true">
       <rect class="span" x={x(from)} y="0" width={Math.max(0, 120 - x(from))} height="24" />
@@ -109,41 +99,4 @@ function funnel(rows: Gone[], monitor: Monitor): [Gone[], Gone[]] {
   const isStep = ({ measure }: Gone) => (named?.length ? named.includes(measure.name) : measure.kind === "count");
   const size = named?.length ? (row: Gone) => -named.indexOf(row.measure.name) : (row: Gone) => row.expected;
   return [rows.filter(isStep).sort((one, other) => size(other) - size(one)), rows.filter((row) => !isStep(row))];
-}
-
-function useMeasures(incident: Incident, monitor: Monitor, slice: Slice): Gone[] | undefined {
-  const [rows, setRows] = useState<Gone[]>();
-  const from = Date.parse(incident.opened_at);
-  const to = Date.parse(incident.until);
-  const start = from - Math.max(3 * HOUR, to - from, 12 * monitor.interval_seconds * 1000);
-  useEffect(() => {
-    let wanted = true;
-    const ask = async (measure: Measure): Promise<Gone> => {
-      const query = { measure: measure.name, ...sliceQuery(slice), from: rfc3339(start), to: rfc3339(to), limit: 10_000 };
-      const { observations } = await get<Observations>(`monitors/${encodeURIComponent(monitor.name)}/observations`, query);
-      return { measure, before: observations, ...sums(measure, observations.filter(({ time }) => Date.parse(time) >= from)) };
-    };
-    Promise.all(monitor.measures.slice(0, MEASURES_MAX).map(ask)).then(
-      (found) => wanted && setRows(found),
-      () => wanted && setRows([]),
-    );
-    return () => {
-      wanted = false;
-    };
-  }, [incident.id, incident.until, monitor.name]);
-  return rows;
-}
-
-function sums(measure: Measure, observations: Observation[]): Pick<Gone, "actual" | "expected" | "severity"> {
-  const adds = /^(count|sum)$/.test(measure.kind);
-  let [actual, expected, weights, severity] = [0, 0, 0, 0];
-  for (const one of observations) {
-    severity = Math.max(severity, one.severity ?? 0, one.minor ?? 0);
-    if (one.value === null || one.expected === null) continue;
-    const weight = adds ? 1 : (one.weight ?? 1);
-    actual += one.value * weight;
-    expected += one.expected * weight;
-    weights += weight;
-  }
-  return adds || !weights ? { actual, expected, severity } : { actual: actual / weights, expected: expected / weights, severity };
 }

@@ -1,6 +1,6 @@
 // Where an incident is, as a tree from everything down to the slices that explain it and what is within them.
 
-import type { Incident, Member, Monitor, Slice } from "../../shared/types.ts";
+import type { Incident, Member, Slice } from "../../shared/types.ts";
 import { sameSlice } from "../../shared/words.ts";
 
 /** Children of one slice that are shown; the rest is counted. */
@@ -10,10 +10,6 @@ export interface Branch {
   slice: Slice;
   /** What this level adds: `country DE`; `All` for the root. */
   name: string;
-  /** `null`: too little is known of this slice alone to say that it was off. */
-  member: Member | null;
-  /** Its part of the whole deviation; `null` where parts do not add up. */
-  share: number | null;
   /** One of the slices that explain the incident. */
   explains: boolean;
   children: Branch[];
@@ -21,20 +17,11 @@ export interface Branch {
   hidden: number;
 }
 
-/** Whether the measure's parts add up, so that shares mean something. */
-export const addsUp = (monitor: Monitor | undefined, measure: string | null): boolean =>
-  /^(count|sum)$/.test(monitor?.measures.find(({ name }) => name === measure)?.kind ?? "");
-
-export function treeOf(incident: Incident, additive: boolean): Branch {
+export function treeOf(incident: Incident): Branch {
   const members = incident.members.filter(({ measure }) => measure === incident.measure);
-  const at = (slice: Slice) => members.find((member) => sameSlice(member.slice, slice)) ?? null;
-  const whole = deviationOf(incident, at);
   const branch = (slice: Slice, name: string): Branch => {
-    const member = at(slice);
-    const own = additive && member && whole ? (member.actual - member.expected) / whole : null;
-    const share = own ?? heldBy(incident, slice);
     const explains = incident.slices.some((one) => sameSlice(one, slice));
-    return { slice, name, member, share, explains, children: [], hidden: 0 };
+    return { slice, name, explains, children: [], hidden: 0 };
   };
   const root = branch({}, "All");
   const order = dimensionOrder(incident);
@@ -51,13 +38,6 @@ export function treeOf(incident: Incident, additive: boolean): Branch {
     grow(node, members, order, branch);
   }
   return root;
-}
-
-/** What one value of one dimension holds of it, as the engine says. */
-function heldBy({ contributions }: Incident, slice: Slice): number | null {
-  const [[dimension, value] = ["", ""], another] = Object.entries(slice);
-  const part = another ? undefined : contributions[dimension]?.[value];
-  return part === undefined ? null : part / 100;
 }
 
 /** Adds what is within a slice, along one dimension: the one whose values differ most. */
@@ -85,10 +65,5 @@ function dimensionOrder({ contributions, slices, members }: Incident): string[] 
   return [...new Set([...ordered, ...all])];
 }
 
-/** Actual less expected of everything. */
-function deviationOf(incident: Incident, at: (slice: Slice) => Member | null): number {
-  const root = at({});
-  if (root) return root.actual - root.expected;
-  const explained = incident.slices.map(at).reduce((sum, member) => sum + (member ? member.actual - member.expected : 0), 0);
-  return incident.share > 0 ? explained / incident.share : explained;
-}
+/** Every slice of the tree. */
+export const slicesOf = (branch: Branch): Slice[] => [branch.slice, ...branch.children.flatMap(slicesOf)];

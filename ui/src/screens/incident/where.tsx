@@ -1,50 +1,65 @@
 // The tree from everything to the explaining slices, and what each dimension value holds of the deviation.
 
+import { useMemo } from "preact/hooks";
+
 import { change, percent } from "../../shared/numbers.ts";
 import { href } from "../../shared/router.ts";
 import { Badge } from "../../shared/severity.tsx";
-import type { Incident, Member, Monitor } from "../../shared/types.ts";
-import { sliceQuery } from "../../shared/words.ts";
+import type { Incident, Monitor } from "../../shared/types.ts";
+import { sameSlice, sliceQuery } from "../../shared/words.ts";
+import { addsUp, type Gone, useGone } from "./gone.ts";
 import { explorerHref } from "./links.ts";
-import { addsUp, type Branch, treeOf } from "./where.ts";
+import { type Branch, slicesOf, treeOf } from "./where.ts";
 
-export function Where({ incident, monitor }: { incident: Incident; monitor: Monitor | undefined }) {
-  const additive = addsUp(monitor, incident.measure);
-  const root = treeOf(incident, additive);
-  const whole = root.explains;
+export function Where({ incident, monitor }: { incident: Incident; monitor: Monitor }) {
+  const root = useMemo(() => treeOf(incident), [incident.id, incident.until, incident.num_members]);
+  const measure = monitor.measures.find(({ name }) => name === incident.measure);
+  const gone = useGone(incident, monitor, measure ? slicesOf(root).map((slice) => ({ measure, slice })) : []);
+  const whole = gone?.find(({ slice }) => Object.keys(slice).length === 0);
   return (
     <section aria-labelledby="where">
       <h2 id="where">Where</h2>
       <p class="soft">
-        {whole
+        {root.explains
           ? "Everywhere alike: no single slice stands out."
-          : `${percent(incident.share)} of it is explained by ${incident.slices.length === 1 ? "one slice" : `${incident.slices.length} slices`}.`}{" "}
-        Changes are over the windows that were off.
+          : `${percent(incident.share)} of it is explained by ${incident.slices.length === 1 ? "one slice" : `${incident.slices.length} slices`}.`}
       </p>
       <ul class="tree">
-        <Node branch={root} incident={incident} />
+        <Node branch={root} incident={incident} gone={gone} whole={addsUp(measure) ? whole : undefined} />
       </ul>
     </section>
   );
 }
 
-function Node({ branch, incident }: { branch: Branch; incident: Incident }) {
-  const { member, share, explains, children, hidden, name } = branch;
+interface NodeProps {
+  branch: Branch;
+  incident: Incident;
+  gone: Gone[] | undefined;
+  whole: Gone | undefined;
+}
+
+function Node({ branch, incident, gone, whole }: NodeProps) {
+  const { slice, explains, children, hidden, name } = branch;
+  const here = gone?.find((one) => sameSlice(one.slice, slice));
+  const deviation = whole ? whole.actual - whole.expected : 0;
+  // Where others went the other way, one slice can hold more than the whole; that is still all of it.
+  const held = here && here !== whole && deviation ? (here.actual - here.expected) / deviation : null;
+  const share = held === null ? null : Math.min(1, Math.max(0, held));
   return (
     <li>
       <div class={explains ? "node explains" : "node"}>
-        <a href={explorerHref(incident, branch.slice)} title="Open in the explorer">
+        <a href={explorerHref(incident, slice)} title="Open in the explorer">
           {name}
         </a>
-        <span class="figure">{member ? change(member.actual, member.expected) : <span class="soft">not off by itself</span>}</span>
-        {share !== null && <span class="soft">{percent(share)} of it</span>}
+        {here && <span class="figure">{change(here.actual, here.expected)}</span>}
+        {share !== null && <span class="soft">{percent(share)} of all</span>}
         {explains && <span class="tag">explains it</span>}
-        {member && <Badge severity={severityOf(member)} />}
+        {here && (here.severity >= 50 || explains) && <Badge severity={here.severity} />}
       </div>
       {(children.length > 0 || hidden > 0) && (
         <ul>
           {children.map((child) => (
-            <Node key={JSON.stringify(child.slice)} branch={child} incident={incident} />
+            <Node key={JSON.stringify(child.slice)} branch={child} incident={incident} gone={gone} whole={whole} />
           ))}
           {hidden > 0 && <li class="soft">and {hidden} more</li>}
         </ul>
@@ -52,8 +67,6 @@ function Node({ branch, incident }: { branch: Branch; incident: Incident }) {
     </li>
   );
 }
-
-const severityOf = (member: Member): number => Math.max(member.severity.peak, member.minor);
 
 /** Per dimension what each value holds, in bars that sum to 100. */
 export function Contributions({ incident }: { incident: Incident }) {
