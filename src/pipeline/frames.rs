@@ -196,39 +196,46 @@ impl FrameReader {
         self.plain.clear();
         self.plain.reserve(size as usize);
         self.zstd.decompress_to_buffer(bytes, &mut self.plain).map_err(|error| fail(error.to_string()))?;
-        let found = |rest| -> postcard::Result<_> {
-            // In the order of the fields of `ShardFrame`.
-            let (_, rest) = element::<u64>(rest, None)?;
-            let (cell, rest) = element::<Option<Cell>>(rest, Some(index))?;
-            let (length, mut rest) = postcard::take_from_bytes::<usize>(rest)?;
-            if index >= length {
-                return Ok((cell.flatten(), None));
-            }
-            for _ in 0..index {
-                (_, rest) = postcard::take_from_bytes::<Option<StoredScore>>(rest)?;
-            }
-            let (score, _) = postcard::take_from_bytes::<Option<StoredScore>>(rest)?;
-            Ok((cell.flatten(), score))
-        };
-        found(&self.plain).map_err(|error| fail(error.to_string()))
+        pick(&self.plain, index).ok_or_else(|| fail("it ends too early".to_owned()))
     }
 }
 
-/// One element of a list, and what follows the list.
-fn element<'b, T: Deserialize<'b>>(
-    bytes: &'b [u8],
-    index: Option<usize>,
-) -> postcard::Result<(Option<T>, &'b [u8])> {
-    let (length, mut rest) = postcard::take_from_bytes::<usize>(bytes)?;
-    let mut found = None;
-    for at in 0..length {
-        let (value, behind) = postcard::take_from_bytes(rest)?;
-        rest = behind;
-        if Some(at) == index {
-            found = Some(value);
-        }
+/// Bytes of a [`Cell`] and of a [`StoredScore`], which have no parts of varying length.
+const CELL_BYTES: usize = 2 * 8;
+const SCORE_BYTES: usize = 3 * 8 + 2 * 4 + 1;
+
+/// One series of a serialized [`ShardFrame`], by the order of its fields; `None` where the bytes end too early.
+fn pick(plain: &[u8], index: usize) -> Option<(Option<Cell>, Option<StoredScore>)> {
+    let (cell, rest) = pick_cell(plain, index)?;
+    let (num_scores, rest) = postcard::take_from_bytes::<usize>(rest).ok()?;
+    if index >= num_scores {
+        return Some((cell, None));
     }
-    Ok((found, rest))
+    let (score, _) = postcard::take_from_bytes(skip(rest, index, SCORE_BYTES)?).ok()?;
+    Some((cell, score))
+}
+
+/// The same of what begins with events and cells, and what follows those.
+fn pick_cell(plain: &[u8], index: usize) -> Option<(Option<Cell>, &[u8])> {
+    let (num_events, mut rest) = postcard::take_from_bytes::<usize>(plain).ok()?;
+    for _ in 0..num_events {
+        let last = rest.iter().position(|byte| *byte < 0x80)?;
+        rest = &rest[last + 1..];
+    }
+    let (num_cells, rest) = postcard::take_from_bytes::<usize>(rest).ok()?;
+    let before = skip(rest, index.min(num_cells), CELL_BYTES)?;
+    let cell =
+        if index < num_cells { postcard::take_from_bytes::<Option<Cell>>(before).ok()?.0 } else { None };
+    Some((cell, skip(before, num_cells - index.min(num_cells), CELL_BYTES)?))
+}
+
+/// What follows so many optional values of this width.
+fn skip(bytes: &[u8], count: usize, width: usize) -> Option<&[u8]> {
+    let mut at = 0;
+    for _ in 0..count {
+        at += if *bytes.get(at)? == 0 { 1 } else { 1 + width };
+    }
+    bytes.get(at..)
 }
 
 /// Serializes and compresses a saved state.
