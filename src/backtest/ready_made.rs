@@ -110,7 +110,10 @@ pub(super) fn read(
     }
     let columns = Columns::find(&header, &rows, options)?;
     let series = columns.series(&rows, options, &mut odd);
-    let readable = series.iter().flat_map(|one| &one.points).any(|point| point.millis.is_some());
+    let readable = series
+        .iter()
+        .flat_map(|one| &one.points)
+        .any(|point| point.millis.is_some() && point.number.is_some());
     match &odd.named[..] {
         [first, ..] if !readable => Err(ScoreError::Unreadable(first.clone())),
         _ => Ok((series, odd)),
