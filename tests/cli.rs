@@ -283,7 +283,7 @@ fn instant(value: &Value) -> i64 {
 #[track_caller]
 fn conserved(summary: &Value) -> u64 {
     let count = |key: &str| summary[key].as_u64().unwrap_or_else(|| panic!("no `{key}` in {summary}"));
-    let parts = ["counted", "rejected", "late", "after_close", "over_limit"];
+    let parts = ["counted", "revised", "rejected", "late", "after_close", "over_limit"];
     assert_eq!(count("records_in"), parts.map(count).iter().sum::<u64>(), "{summary}");
     count("records_in")
 }
@@ -428,7 +428,7 @@ fn csv_is_read_alike_from_plain_and_compressed_files_and_standard_input() {
         tidewatch(["backtest", "--config", &config, "--monitor", "orders", "--json", &out, "-"]);
     let said = finish_with_input(&mut command, ORDERS.to_vec());
     assert_done(&said);
-    assert!(said.stdout.contains("11 events in = 5 counted + 5 rejected + 1 late"), "{said:?}");
+    assert!(said.stdout.contains("11 events in = 5 counted + 0 revised + 5 rejected + 1 late"), "{said:?}");
     outcomes.push(json(&at("stdin.json")));
 
     for outcome in &mut outcomes {
@@ -513,7 +513,7 @@ async fn what_a_run_has_counted_and_refused_can_be_read_and_exported() {
     let out = folder.path().join("orders.out.csv");
     let said = export(&config, "orders", &out, &[]);
     assert_done(&said);
-    assert_eq!(header(&out), "time,measure,country,value,count,expected,lower,upper,severity");
+    assert_eq!(header(&out), "time,measure,country,value,count,expected,lower,upper,severity,as_closed");
     let rows = rows(&out);
     assert!(said.stdout.starts_with(&format!("{} observations", rows.len())), "{}", said.stdout);
     let value = |time: &str, measure: &str, country: &str| {
@@ -544,7 +544,10 @@ async fn an_export_holds_every_window_and_roll_up_once() {
     run_to_the_end(&config, "shop").await;
     let out = folder.path().join("shop.csv");
     assert_done(&export(&config, "shop", &out, &[]));
-    assert_eq!(header(&out), "time,measure,country,device,value,count,expected,lower,upper,severity");
+    assert_eq!(
+        header(&out),
+        "time,measure,country,device,value,count,expected,lower,upper,severity,as_closed"
+    );
 
     let mut events = String::new();
     let file = std::fs::File::open(folder.path().join("events.ndjson.gz")).unwrap();

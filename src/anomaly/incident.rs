@@ -35,6 +35,23 @@ pub enum IncidentState {
     Open,
     /// Over.
     Closed,
+    /// Taken back: with what came late, none of its windows is anomalous.
+    Retracted,
+}
+
+/// How late events changed an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Revision {
+    /// How many times one of its windows was revised.
+    pub times: u32,
+    /// End of the window with which the last revision took effect.
+    pub at_millis: i64,
+    /// Expected sum before the first revision.
+    pub expected: f64,
+    /// Actual sum before the first revision.
+    pub actual: f64,
+    /// How far the deviation has moved since that was last told.
+    pub(super) untold: f64,
 }
 
 /// What the deviation amounts to so far, in the measure's unit.
@@ -129,6 +146,9 @@ pub struct Incident {
     pub actual: f64,
     /// What it amounts to; `None` for measures that do not add up.
     pub impact: Option<Impact>,
+    /// What late events made of it, if any came.
+    #[serde(default)]
+    pub revision: Option<Revision>,
     /// One sentence with numbers, slice and start.
     pub summary: String,
     /// The anomalous series, most unusual first; at most [`MEMBERS_KEPT`].
@@ -173,7 +193,7 @@ impl Incident {
 
     /// True when over.
     pub fn is_closed(&self) -> bool {
-        self.state == IncidentState::Closed
+        self.state != IncidentState::Open
     }
 }
 
@@ -203,6 +223,7 @@ impl Incident {
             expected: 0.0,
             actual: 0.0,
             impact: None,
+            revision: None,
             summary: String::new(),
             members: Vec::new(),
             num_members: 0,
@@ -218,20 +239,30 @@ impl Incident {
         self.closed_millis = Some(self.until_millis);
     }
 
-    /// Takes in the anomalies of a window; says whether it has never been as unusual.
-    pub(super) fn take(&mut self, view: &WindowView<'_>, joining: &[&Anomaly]) -> bool {
-        self.severity.update(joining.iter().map(|anomaly| anomaly.severity.last).fold(0.0, f64::max));
+    /// Nothing of it is left.
+    pub(super) fn retract(&mut self) {
+        self.state = IncidentState::Retracted;
+        self.closed_millis = Some(self.until_millis);
+    }
+
+    /// Takes in the anomalies of a window, of which the `own` ones make it more severe; says whether it has never been as
+    /// unusual.
+    pub(super) fn take(&mut self, view: &WindowView<'_>, joining: &[&Anomaly], own: &[&Anomaly]) -> bool {
         self.until_millis = view.end_millis;
-        let rarest = joining.iter().map(|anomaly| anomaly.page_log10_rate).fold(f64::INFINITY, f64::min);
-        let minor = joining.iter().map(|anomaly| anomaly.minor_peak).fold(0.0, f64::max);
-        let is_new_peak = rarest < self.page_log10_rate || minor > self.minor_peak;
-        self.page_log10_rate = self.page_log10_rate.min(rarest);
-        self.minor_peak = self.minor_peak.max(minor);
         for anomaly in joining {
             self.keep_member(view, anomaly);
         }
         self.members.sort_by(rarest_first);
         self.members.truncate(MEMBERS_KEPT);
+        if own.is_empty() {
+            return false;
+        }
+        self.severity.update(own.iter().map(|anomaly| anomaly.severity.last).fold(0.0, f64::max));
+        let rarest = own.iter().map(|anomaly| anomaly.page_log10_rate).fold(f64::INFINITY, f64::min);
+        let minor = own.iter().map(|anomaly| anomaly.minor_peak).fold(0.0, f64::max);
+        let is_new_peak = rarest < self.page_log10_rate || minor > self.minor_peak;
+        self.page_log10_rate = self.page_log10_rate.min(rarest);
+        self.minor_peak = self.minor_peak.max(minor);
         is_new_peak
     }
 
@@ -277,11 +308,10 @@ impl Incident {
 
     /// Brings explanation, numbers and sentence up to date.
     pub(super) fn restate(&mut self, facts: &MonitorFacts, explained: &Explained, primary: usize) {
-        let broken = explained.first_broken(facts, primary);
-        let measure = broken.unwrap_or(explained.measure);
+        let (measure, is_broken) = explained.first_broken(facts, primary);
         let fact = &facts.measures[measure];
         self.measure.clone_from(&fact.name);
-        self.broken_step = broken.map(|broken| facts.measures[broken].name.clone());
+        self.broken_step = is_broken.then(|| fact.name.clone());
         self.slices = explained.slices.iter().map(|slice| slice.to_map(&facts.dimensions)).collect();
         self.slice = self.slices.first().cloned().unwrap_or_default();
         self.share = explained.share;
@@ -292,8 +322,7 @@ impl Incident {
         (self.expected, self.actual) = (step.expected / windows, step.actual / windows);
         self.impact = self.impact(facts, explained, measure, &step);
         let before = explained.before(facts, measure);
-        let ahead =
-            before.last().filter(|_| broken.is_some()).map(|step| facts.measures[*step].name.as_str());
+        let ahead = before.last().filter(|_| is_broken).map(|step| facts.measures[*step].name.as_str());
         let unit = fact.unit.as_deref();
         self.summary = format!(
             "{} {} {}since {} ({} instead of {}){}",
