@@ -65,6 +65,14 @@ def make(points):
     return path
 
 
+def peak_kib(process):
+    try:
+        lines = open(f"/proc/{process}/status").read().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+
+
 def run(path, threads):
     """Seconds, processor seconds, and the most memory of a backtest in MiB; and its summary."""
     found = f"{WORK}/found.json"
@@ -72,12 +80,17 @@ def run(path, threads):
                "--json", found, path]
     started = time.time()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
+    memory, ended = 0, 0
+    while not ended:
+        # What wait4 tells of memory would be this process's own, from before the exec.
+        memory = max(memory, peak_kib(child.pid))
+        time.sleep(0.02)
+        ended, status, usage = os.wait4(child.pid, os.WNOHANG)
     seconds = time.time() - started
     if status != 0:
         sys.exit(f"the backtest of {path} failed")
     summary = json.load(open(found))["summary"]
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, summary
+    return seconds, usage.ru_utime + usage.ru_stime, memory / 1024, summary
 
 
 def notebook(path, robust):

@@ -76,7 +76,18 @@ impl Desk {
     }
 
     fn score(&self, file: &str) -> Said {
-        self.run(&["score", file, "--timestamp", "at", "--value", "value", "--out", "scored"])
+        self.run(&[
+            "score",
+            file,
+            "--timestamp",
+            "at",
+            "--value",
+            "value",
+            "--interval",
+            "1m",
+            "--out",
+            "scored",
+        ])
     }
 }
 
@@ -387,7 +398,8 @@ fn a_line_of_a_gigabyte_is_passed_by_and_never_held() {
     let run = ["backtest", "--config", "csv.toml", "--monitor", "shop", "huge.csv"];
     let (code, peak) = peak_kib(tidewatch(run).current_dir(folder));
     assert!(code == Some(0) && (1..MEMORY_MAX_KIB).contains(&peak), "{code:?} {peak} KiB");
-    let score = ["score", "huge.csv", "--timestamp", "at", "--value", "value", "--out", "scored"];
+    let score =
+        ["score", "huge.csv", "--timestamp", "at", "--value", "value", "--interval", "1m", "--out", "scored"];
     let (code, peak) = peak_kib(tidewatch(score).current_dir(folder));
     assert!(code == Some(0) && (1..MEMORY_MAX_KIB).contains(&peak), "{code:?} {peak} KiB");
     let scored = std::fs::read_to_string(desk.path("scored/huge.csv")).expect("written");

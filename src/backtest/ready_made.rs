@@ -110,7 +110,10 @@ pub(super) fn read(
     }
     let columns = Columns::find(&header, &rows, options)?;
     let series = columns.series(&rows, options, &mut odd);
-    let readable = series.iter().flat_map(|one| &one.points).any(|point| point.millis.is_some());
+    let readable = series
+        .iter()
+        .flat_map(|one| &one.points)
+        .any(|point| point.millis.is_some() && point.number.is_some());
     match &odd.named[..] {
         [first, ..] if !readable => Err(ScoreError::Unreadable(first.clone())),
         _ => Ok((series, odd)),
@@ -175,7 +178,7 @@ impl Columns {
         for (line, row) in rows {
             let time = row.get(self.timestamp).unwrap_or_default();
             let millis =
-                self.millis(time, row, options).map_err(|detail| odd.unreadable(*line, &detail)).ok();
+                time_millis(time, row, options).map_err(|detail| odd.unreadable(*line, &detail)).ok();
             let told_by: Vec<&str> =
                 self.by.iter().map(|index| row.get(*index).unwrap_or_default()).collect();
             for (column, index) in &self.values {
@@ -205,13 +208,13 @@ impl Columns {
         }
         series
     }
+}
 
-    fn millis(&self, time: &str, row: &StringRecord, options: &ScoreOptions) -> Result<i64, String> {
-        if row.as_slice().len() >= LINE_BYTES_MAX / 2 {
-            return Err(format!("is longer than {} bytes", LINE_BYTES_MAX / 2));
-        }
-        TimestampFormat::Auto.millis(&Field::Text(time.into()), &options.zone)
+fn time_millis(time: &str, row: &StringRecord, options: &ScoreOptions) -> Result<i64, String> {
+    if row.as_slice().len() >= LINE_BYTES_MAX / 2 {
+        return Err(format!("is longer than {} bytes", LINE_BYTES_MAX / 2));
     }
+    TimestampFormat::Auto.millis(&Field::Text(time.into()), &options.zone)
 }
 
 fn note_order(millis: Option<i64>, newest: &mut i64, line: u64, odd: &mut Oddities) {

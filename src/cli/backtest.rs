@@ -3,7 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use clap::Args;
@@ -16,7 +16,7 @@ use crate::{
         Backtest, Goal, NabFigures, Outline, RateFigures, Review, backtest as run_backtest, outlines, tune,
         write_report,
     },
-    pipeline::{EngineLimits, StatusBoard, SystemClock},
+    pipeline::{Clock, EngineLimits, StatusBoard, SystemClock},
     sources::{Damages, Reach},
 };
 
@@ -187,7 +187,7 @@ fn tell_troubles(found: &Backtest, damages: &Damages) -> anyhow::Result<()> {
 pub(super) async fn show_progress(board: StatusBoard, reach: Reach) {
     let style = |text| ProgressStyle::with_template(text).expect("the template is valid");
     let bar = ProgressBar::new_spinner().with_style(style("{spinner} {elapsed} {msg}"));
-    let started = Instant::now();
+    let started_millis = SystemClock.now_millis();
     loop {
         let (done, total) = reach.bytes();
         if total > 0 && bar.length().is_none() {
@@ -198,7 +198,8 @@ pub(super) async fn show_progress(board: StatusBoard, reach: Reach) {
             bar.set_position(done.min(total));
         }
         if let (Some(source), Some(monitor)) = (board.sources().first(), board.monitors().first()) {
-            let rate = source.num_records as f64 / started.elapsed().as_secs_f64().max(1e-3);
+            let rate =
+                source.num_records as f64 / ((SystemClock.now_millis() - started_millis).max(1) as f64 / 1e3);
             bar.set_message(format!(
                 "{} records, {rate:.0} a second, {} windows, {} series",
                 source.num_records, monitor.totals.windows, monitor.num_series

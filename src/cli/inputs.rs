@@ -46,7 +46,9 @@ pub(super) async fn inputs(
     for path in found {
         match look(&path, &decoder, &spec.mapping).await? {
             Ok(warnings) => {
-                warnings.iter().for_each(|warning| output::warn(format!("`{path}`: {warning}")));
+                for warning in warnings {
+                    output::warn(format!("`{path}`: {warning}"));
+                }
                 readable.push(path);
             }
             Err(why) => output::warn(format!("`{path}`: {why}; left out")),

@@ -13,6 +13,7 @@ use crate::backtest::{Named, read_labelled, read_nab, read_points, read_quiet};
 
 /// Arguments of `judge`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct JudgeArguments {
     /// Folder with what `tidewatch score` wrote
     scores: PathBuf,

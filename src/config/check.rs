@@ -150,13 +150,7 @@ fn source(
     check_name(&format!("sources.{name}"), name)?;
     let (kind, format, record_bytes_max, dead_letter) = match written {
         WrittenSource::File { path, format, columns, wide, speed, record_bytes_max, dead_letter } => {
-            // The rows of Parquet are JSON.
-            let format = format.as_deref().filter(|format| *format != "parquet");
-            let format = match self::format(name, format, columns.as_deref())? {
-                Format::Delimited { delimiter, columns: None } if *wide => Format::Wide { delimiter },
-                _ if *wide => return Err(Problem::new(at("wide"), "goes with CSV or TSV that has a header")),
-                format => format,
-            };
+            let format = file_format(name, format.as_deref(), columns.as_deref(), *wide)?;
             let limit = record_bytes(&at("record_bytes_max"), record_bytes_max.as_deref())?;
             if speed.is_some_and(|speed| !(speed > 0.0 && speed.is_finite())) {
                 return Err(Problem::new(at("speed"), "expected a number above 0"));
@@ -249,6 +243,22 @@ fn source(
         monitors,
         dead_letter,
     })
+}
+
+/// The rows of Parquet are JSON.
+fn file_format(
+    name: &str,
+    written: Option<&str>,
+    columns: Option<&[String]>,
+    is_wide: bool,
+) -> Result<Format, Problem> {
+    match format(name, written.filter(|format| *format != "parquet"), columns)? {
+        Format::Delimited { delimiter, columns: None } if is_wide => Ok(Format::Wide { delimiter }),
+        _ if is_wide => {
+            Err(Problem::new(format!("sources.{name}.wide"), "goes with CSV or TSV that has a header"))
+        }
+        format => Ok(format),
+    }
 }
 
 fn record_bytes(path: &str, written: Option<&str>) -> Result<usize, Problem> {

@@ -95,7 +95,7 @@ impl From<SourceError> for RowsError {
 pub fn is_parquet(path: &str) -> bool {
     let path = if is_url(path) { path.split(['?', '#']).next().unwrap_or(path) } else { path };
     let plain = path.strip_suffix(".gz").or_else(|| path.strip_suffix(".zst")).unwrap_or(path);
-    plain.ends_with(".parquet") || plain.ends_with(".pq")
+    matches!(plain.rsplit_once('.'), Some((_, "parquet" | "pq")))
 }
 
 /// The first rows of an input, for a look at it.

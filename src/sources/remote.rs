@@ -78,7 +78,7 @@ mod reach {
     /// How often a connection may break before that is the end.
     const BREAKS_MAX: u32 = 5;
     /// How long a server may say nothing.
-    const SILENCE: Duration = Duration::from_secs(60);
+    const SILENCE: Duration = Duration::from_mins(1);
 
     /// What a task reads ahead. Blocks, so it is for threads that may.
     struct Stream {

@@ -179,8 +179,8 @@ impl Aggregate {
             (Self::Sum { sum, count }, AggregateKind::Average | AggregateKind::Level) if *count > 0 => {
                 cell(sum / *count as f64, *count)
             }
-            (Self::Sum { .. }, AggregateKind::Average | AggregateKind::Level) => None,
-            (Self::Sum { count: 0, .. }, AggregateKind::Total) => None,
+            (Self::Sum { .. }, AggregateKind::Average | AggregateKind::Level)
+            | (Self::Sum { count: 0, .. }, AggregateKind::Total) => None,
             (Self::Sum { sum, count }, _) => cell(if sum.is_nan() { 0.0 } else { *sum }, *count),
             (Self::Min(number, count) | Self::Max(number, count), _) if *count > 0 => cell(*number, *count),
             (Self::Distinct(sketch, _), _) => {

@@ -166,13 +166,15 @@ impl PointSeries {
     fn soft_labels(&self, buffer: usize) -> Vec<f64> {
         let mut soft: Vec<f64> = self.labels.iter().map(|label| f64::from(u8::from(*label))).collect();
         let fall = |distance: usize| (1.0 - distance as f64 / buffer as f64).sqrt();
+        let half = buffer / 2;
         for &(first, last) in &self.segments {
-            let half = buffer / 2;
-            for index in (last + 1)..(last + half + 1).min(soft.len()) {
-                soft[index] += fall(index - last);
-            }
-            for index in first.saturating_sub(half)..first {
-                soft[index] += fall(first - index);
+            for distance in 1..=half {
+                if let Some(after) = soft.get_mut(last + distance) {
+                    *after += fall(distance);
+                }
+                if let Some(before) = first.checked_sub(distance).and_then(|index| soft.get_mut(index)) {
+                    *before += fall(distance);
+                }
             }
         }
         soft.into_iter().map(|label| label.min(1.0)).collect()

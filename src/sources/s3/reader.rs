@@ -117,13 +117,12 @@ impl Reader {
     }
 
     async fn turn(&mut self, bucket: &mut Option<Bucket>) -> Result<(), Stop> {
-        let bucket = match bucket {
-            Some(bucket) => bucket,
-            None => {
-                let (region, endpoint) = (&self.config.region, &self.config.endpoint);
-                let connected = Bucket::connect(&self.config.bucket, region.as_deref(), endpoint.as_deref());
-                bucket.insert(connected.await?)
-            }
+        let bucket = if let Some(bucket) = bucket {
+            bucket
+        } else {
+            let (region, endpoint) = (&self.config.region, &self.config.endpoint);
+            let connected = Bucket::connect(&self.config.bucket, region.as_deref(), endpoint.as_deref());
+            bucket.insert(connected.await?)
         };
         if self.progress.is_new() {
             // Where a source without a past begins is settled before anything is read.
