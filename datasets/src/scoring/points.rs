@@ -168,11 +168,11 @@ impl PointSeries {
         let fall = |distance: usize| (1.0 - distance as f64 / buffer as f64).sqrt();
         for &(first, last) in &self.segments {
             let half = buffer / 2;
-            for index in (last + 1)..(last + half + 1).min(soft.len()) {
-                soft[index] += fall(index - last);
+            for (index, soft) in soft.iter_mut().enumerate().skip(last + 1).take(half) {
+                *soft += fall(index - last);
             }
-            for index in first.saturating_sub(half)..first {
-                soft[index] += fall(first - index);
+            for (index, soft) in soft.iter_mut().enumerate().take(first).skip(first.saturating_sub(half)) {
+                *soft += fall(first - index);
             }
         }
         soft.into_iter().map(|label| label.min(1.0)).collect()
