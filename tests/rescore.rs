@@ -122,7 +122,7 @@ async fn a_change_tells_what_it_gains_and_loses() {
         ids(&same).iter().all(|id| learned.contains(id)),
         "stored scores and learned ones agree: {learned:?}"
     );
-    let is_of_views = |incident: &Incident| incident.measure == "views";
+    let is_of_views = |incident: &Incident| incident.members.iter().any(|member| member.measure == "views");
     assert!(guarded.now.iter().any(is_of_views) && !guarded.then.iter().any(is_of_views), "{guarded:?}");
 
     let known = |id: &str| lived.incidents.iter().find(|incident| incident.id == id);

@@ -37,7 +37,7 @@ pub(super) fn propose(samples: &str, monitor: &str, sources: &[&str]) -> Result<
         notes.push(format!("It reads the source `{source}`, which is configured already."));
         source
     } else if found.format() == "json" {
-        toml += &format!(
+        toml = format!(
             "# Events are posted to /v1/events?source={monitor}; or read them from Kafka, Kinesis, S3 or a file.\n[sources.{monitor}]\nkind = \"http\"\n\n"
         );
         notes.push(format!("Events are taken from posts to /v1/events?source={monitor}."));
@@ -73,7 +73,8 @@ fn lines(samples: &str) -> Result<String, String> {
     }
     let values: Vec<serde_json::Value> =
         serde_json::from_str(trimmed).map_err(|error| format!("the list cannot be read: {error}"))?;
-    Ok(values.iter().map(|value| format!("{value}\n")).collect())
+    let lines: Vec<String> = values.iter().map(serde_json::Value::to_string).collect();
+    Ok(lines.join("\n") + "\n")
 }
 
 /// A dimension with its most frequent values.

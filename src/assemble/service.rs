@@ -147,7 +147,7 @@ impl Service {
             return Ok(Err("the service was started without a configuration file".to_owned()));
         };
         let desk = Arc::clone(desk);
-        let outcome = match self.next_config(&desk) {
+        let outcome = match Self::next_config(&desk) {
             Ok((files, config)) => self.exchange(&desk, config).await?.map(|()| files),
             Err(why) => Err(why),
         };
@@ -158,7 +158,7 @@ impl Service {
     }
 
     /// The files as they are now, if they may follow what runs.
-    fn next_config(&self, desk: &FileDesk) -> Result<(ConfigFiles, Config), String> {
+    fn next_config(desk: &FileDesk) -> Result<(ConfigFiles, Config), String> {
         let running = desk.running();
         let (before, _) = running.parse(desk.environment()).map_err(|error| error.to_string())?;
         let files = ConfigFiles::read(running.root()).map_err(|error| error.to_string())?;

@@ -104,8 +104,8 @@ enum ConfigCommand {
 /// Runs the command of this process's arguments.
 pub async fn run() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Demo(arguments) => demo::demo(arguments).await,
-        Command::Run(arguments) => run::run(arguments).await,
+        Command::Demo(arguments) => Box::pin(demo::demo(arguments)).await,
+        Command::Run(arguments) => Box::pin(run::run(arguments)).await,
         Command::Check(arguments) => check::check(&arguments).await,
         Command::Inspect(arguments) => inspect::inspect(&arguments).await,
         Command::Config { command: ConfigCommand::Example } => {

@@ -216,7 +216,8 @@ fn with_keys(name: &str, text: &str, keys: &[(String, Json)]) -> Result<Document
 /// A short number that changes with the text.
 fn revision(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let first = digest.iter().take(8).fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+    format!("{first:016x}")
 }
 
 #[cfg(test)]

@@ -56,8 +56,7 @@ impl<'t> Texts<'t> {
         let mut begin = 0;
         for (file, text) in &self.texts {
             if offset <= begin + text.len() {
-                let before = text.as_bytes().get(..offset - begin).unwrap_or_default();
-                let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+                let line = 1 + text.get(..offset - begin).unwrap_or_default().matches('\n').count();
                 return Some(Place { file: file.clone(), line });
             }
             begin += text.len() + 1;

@@ -132,7 +132,9 @@ fn alone(incidents: &[Incident], partners: impl Iterator<Item = usize>) -> Vec<I
 /// The incidents with the ids of the stored ones that they are, or none.
 fn named(incidents: &[&Incident], stored: &[&Incident]) -> Vec<Incident> {
     let mut named: Vec<Incident> = incidents.iter().map(|incident| (*incident).clone()).collect();
-    named.iter_mut().for_each(|incident| incident.id.clear());
+    for incident in &mut named {
+        incident.id.clear();
+    }
     for (index, known) in pair(incidents, stored) {
         named[index].id.clone_from(&stored[known].id);
     }

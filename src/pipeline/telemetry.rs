@@ -562,9 +562,10 @@ impl Reload<'_> {
     pub fn emit(&self, telemetry: &Telemetry) {
         let outcome = if self.refused.is_some() { "refused" } else { "done" };
         telemetry.reloads.with_label_values(&[outcome]).inc();
-        match self.refused {
-            Some(why) => tracing::error!(why, "configuration refused, what ran before goes on"),
-            None => tracing::info!("configuration taken in"),
+        if let Some(why) = self.refused {
+            tracing::error!(why, "configuration refused, what ran before goes on");
+        } else {
+            tracing::info!("configuration taken in");
         }
     }
 }
