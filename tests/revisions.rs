@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use support::{Results, assert_conserved, batches, corrected, engine};
 use tidewatch::{
     anomaly::{Incident, IncidentState},
-    pipeline::{FrameBlob, SHARD_SLICES, ShardFrame, Totals},
+    pipeline::{FrameBlob, Observed, SHARD_SLICES, ShardFrame, Totals},
     record::{PartitionId, RecordBatch},
-    window::{Cell, SliceKey},
+    window::SliceKey,
 };
 use tidewatch_datasets::shop::{FaultPlan, Shop, ShopConfig, ShopEvent};
 
@@ -100,8 +100,8 @@ fn run(
     (results, totals)
 }
 
-/// By start, slice and measure: the value as it stands, and the one first closed where that differs.
-type Values = BTreeMap<(i64, SliceKey, usize), (Option<Cell>, Option<Option<Cell>>)>;
+/// By start, slice and measure: the value as it stands, and the one first closed.
+type Values = BTreeMap<(i64, SliceKey, usize), Observed>;
 
 fn values(results: &Results) -> Values {
     let mut values = Values::new();
@@ -117,8 +117,7 @@ fn values(results: &Results) -> Values {
         let width = frame.cells.len() / frame.events.len();
         for index in 0..frame.num_series() {
             let slice = results.slices[shard * SHARD_SLICES + index / width].clone();
-            let observed = frame.observed(index);
-            values.insert((*start_millis, slice, index % width), (observed.cell, observed.as_closed));
+            values.insert((*start_millis, slice, index % width), frame.observed(index));
         }
     }
     values
@@ -134,7 +133,7 @@ fn assert_same(late: &Values, on_time: &Values) {
         .collect();
     for key in late.keys().chain(on_time.keys()) {
         let of = |values: &Values| {
-            let cell = values.get(key).and_then(|(cell, _)| *cell).filter(|cell| cell.weight > 0.0);
+            let cell = values.get(key).and_then(|observed| observed.cell).filter(|cell| cell.weight > 0.0);
             cell.map_or((0.0, 0.0), |cell| (cell.value, cell.weight))
         };
         let ((found, found_weight), (expected, expected_weight)) = (of(late), of(on_time));
@@ -175,7 +174,7 @@ fn late_events_in_any_order_make_the_values_they_would_have_made_on_time() {
             prop_assert!(totals.revised > 0 && totals.revisions > 0);
             let found = values(&results);
             assert_same(&found, &on_time);
-            prop_assert!(found.values().any(|(_, as_closed)| as_closed.is_some()));
+            prop_assert!(found.values().any(Observed::is_revised));
             Ok(())
         })
         .unwrap();
@@ -201,7 +200,7 @@ fn milestones_of(results: &Results, incident: &str) -> Vec<String> {
     let all =
         results.milestones.iter().map(|text| serde_json::from_str::<serde_json::Value>(text).expect("JSON"));
     all.filter(|one| one["incident"] == incident)
-        .map(|one| one["kind"].as_str().unwrap().to_owned())
+        .map(|one| one["kind"].as_str().expect("a word").to_owned())
         .collect()
 }
 
