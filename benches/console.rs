@@ -72,6 +72,8 @@ impl Console {
             notifiers: BTreeMap::new(),
             feed: Feed::new(CancellationToken::new()),
             intakes: BTreeMap::new(),
+            backtests: None,
+            configuring: None,
             token: None,
         };
         Self { router: router(state, ApiLimits::default()), runtime, _folder: folder }

@@ -431,6 +431,13 @@ fn csv_is_read_alike_from_plain_and_compressed_files_and_standard_input() {
     assert!(said.stdout.contains("11 events in = 5 counted + 0 revised + 5 rejected + 1 late"), "{said:?}");
     outcomes.push(json(&at("stdin.json")));
 
+    for outcome in &mut outcomes {
+        // Each names its own file.
+        let refused = outcome["refused"].take();
+        assert_eq!(refused.as_array().map(Vec::len), Some(5), "{refused}");
+        let first = refused[0].as_str().expect("text");
+        assert!(first.ends_with("line 5: the row has 3 cells, the header 5"), "{first}");
+    }
     for outcome in &outcomes {
         assert_eq!(outcome, &outcomes[0]);
     }
@@ -446,14 +453,15 @@ fn csv_is_read_alike_from_plain_and_compressed_files_and_standard_input() {
 }
 
 #[test]
-fn a_file_without_the_timestamp_column_is_refused_row_by_row() {
+fn a_file_without_the_timestamp_column_is_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let config = write_config(folder.path(), ORDERS_CONFIG);
     let (file, out) = (folder.path().join("orders.csv"), folder.path().join("out.json"));
     std::fs::write(&file, "order_id,country,quantity\n1,DE,2\n2,FR,3\n").unwrap();
-    assert_done(&backtest(&config, "orders", &[&file.display().to_string()], &out));
-    let summary = &json(&out)["summary"];
-    assert_eq!((conserved(summary), summary["rejected"].as_u64()), (2, Some(2)), "{summary}");
+    let said = backtest(&config, "orders", &[&file.display().to_string()], &out);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    let expected = "line 1: the columns lack `ordered_at`; they are: order_id, country, quantity; left out";
+    assert!(said.stderr.contains(expected) && !out.exists(), "{said:?}");
 }
 
 // --- run and export ---

@@ -227,8 +227,9 @@ impl Lasting {
     }
 }
 
-/// A rise of the peak by more than this since the last alert is told again.
-pub(super) const ESCALATION_STEP: f64 = 5.0;
+/// A rise of the peak by more than this since the last alert is told again: it is ten times as rare. Less would tell the
+/// first minutes of one trouble three times over.
+pub(super) const ESCALATION_STEP: f64 = 10.0;
 
 /// The moment at which rules are asked.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,9 @@
 //! The open incidents of a monitor, window by window.
 //!
 //! Anomalies that share time and cause are one incident (`group.rs`), across roll-up levels and measures; it closes
-//! when the last of its anomalies has. Anomalies that never reached page severity 60 make incidents of their own, which are
-//! listed and never page. Ids count up per monitor, so the same records give the same ids in every run.
+//! when the last of its anomalies has and what explains it is no longer off. Anomalies that never reached page severity
+//! 60 make incidents of their own, which are listed and never page. Ids count up per monitor, so the same records give
+//! the same ids in every run.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Alert, Anomaly, Incident, IncidentKind, MonitorFacts, Mute, SeverityTrack, WindowMarks, WindowView,
     alert::{self, Moment},
-    group::{self, OpenIncident, OpenIncidents},
+    group::{self, Along, OpenIncident, OpenIncidents},
     pace::{HeldBack, Pace},
     related::Associations,
     space::Space,
@@ -27,6 +28,7 @@ pub struct IncidentBook {
     /// What each rule remembers.
     pub(super) paces: BTreeMap<usize, Pace>,
     associations: Associations,
+    along: Along,
     /// Incidents that are over and of which a window can still be revised.
     pub(super) past: OpenIncidents,
 }
@@ -89,6 +91,7 @@ impl IncidentBook {
                 open.active.remove(&over.series);
             }
         }
+        self.along.retain(|_, until_millis| *until_millis > view.end_millis);
         let moment = || Moment {
             facts: view.facts,
             num_series: view.num_judged(),
@@ -99,11 +102,12 @@ impl IncidentBook {
             if is_certain(open.incident.kind) {
                 continue;
             }
-            if open.active.is_empty() {
+            let is_off = touched.contains(number) || open.wait(view);
+            if open.active.is_empty() && !open.lingers(view) {
                 open.incident.close();
             }
             let (incident, paces) = (&mut open.incident, &mut self.paces);
-            let is_calm = !touched.contains(number) && !incident.is_closed();
+            let is_calm = !is_off && !incident.is_closed();
             let is_news = match (incident.kind, is_calm) {
                 (IncidentKind::Deviation, true) => {
                     alert::tell_recovery(incident, paces, moment(), &mut updates)
@@ -129,31 +133,22 @@ impl IncidentBook {
         let (page, minor): (Vec<_>, Vec<_>) = changed.iter().partition(|anomaly| anomaly.is_page());
         let space = Space::new(view);
         let mut num_opened = self.num_opened;
-        let mut next = |kind: IncidentKind, opened_millis: i64, severity: f64| {
+        let mut open = |kind: IncidentKind, first: &Anomaly| {
             num_opened += 1;
             let id = format!("{}-{num_opened}", view.facts.monitor);
-            let mut incident = Incident::open(id, kind, &view.facts.monitor, opened_millis);
-            incident.severity = SeverityTrack::starting(severity);
+            let mut incident = Incident::open(id, kind, &view.facts.monitor, first.opened_millis);
+            incident.severity = SeverityTrack::starting(first.severity.last);
             (num_opened, OpenIncident::new(incident))
         };
-        let open_page = |first: &Anomaly| {
-            let same = page.iter().filter(|anomaly| anomaly.series == first.series);
-            let opened_millis = same.map(|anomaly| anomaly.opened_millis).min().unwrap_or(view.start_millis);
-            next(IncidentKind::Deviation, opened_millis, first.severity.last)
-        };
-        let mut homes = group::house(&mut self.open, &space, view, &page, open_page);
-        let minor = group::accompany(&mut self.open, view, minor, &mut homes);
-        if let Some(opened_millis) = minor.iter().map(|anomaly| anomaly.opened_millis).min() {
-            let known = self.open.iter().find(|(_, open)| open.incident.kind == IncidentKind::Minor);
-            let known = known.map(|(number, _)| *number);
-            let number = known.unwrap_or_else(|| {
-                let severity = minor.iter().map(|anomaly| anomaly.severity.last).fold(0.0, f64::max);
-                let (number, opened) = next(IncidentKind::Minor, opened_millis, severity);
-                self.open.insert(number, opened);
-                number
-            });
-            homes.joining.insert(number, minor);
-        }
+        let (all, mut homes) = (&mut self.open, group::Homes::default());
+        let at = (&space, view);
+        group::house(all, at, IncidentKind::Deviation, &page, &mut homes, |first| {
+            open(IncidentKind::Deviation, first)
+        });
+        let alone = group::accompany(all, view, minor, &mut homes, &mut self.along);
+        group::house(all, at, IncidentKind::Minor, &alone, &mut homes, |first| {
+            open(IncidentKind::Minor, first)
+        });
         self.num_opened = num_opened;
         let joined = |(number, joining): (&u64, &Vec<&Anomaly>)| {
             joining.iter().map(|anomaly| (*number, anomaly.series)).collect::<Vec<_>>()
@@ -165,14 +160,14 @@ impl IncidentBook {
     fn explain(&mut self, view: &WindowView<'_>, space: &Space<'_>, homes: &group::Homes<'_>) -> Vec<u64> {
         let is_page = |open: &OpenIncident| open.incident.kind == IncidentKind::Deviation;
         for (number, joining) in &homes.joining {
+            let Some(kind) = self.open.get(number).map(|open| open.incident.kind) else { continue };
             let others: Vec<SliceKey> = self
                 .open
                 .iter()
-                .filter(|(other, open)| *other != number && is_page(open))
+                .filter(|(other, open)| *other != number && open.incident.kind == kind)
                 .flat_map(|(_, open)| open.explained.slices.clone())
                 .collect();
             let Some(open) = self.open.get_mut(number) else { continue };
-            let others = if is_page(open) { others } else { Vec::new() };
             open.take(view, space, joining, &homes.passing, &others);
         }
         let pages: Vec<u64> =

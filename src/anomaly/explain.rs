@@ -2,10 +2,14 @@
 //!
 //! The search runs over every measure with anomalies, and the one with most evidence is believed. A step is broken when, over the windows so far, it is four standard
 //! deviations off and by at least a tenth and a third of what the most unusual measure is off.
+//!
+//! Numbers are those of the trouble itself. Windows in which nothing speaks for it are set aside; they count when the
+//! slices turn out to be still off in them, or when it goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use tidewatch_detectors::Side;
 
 use super::{
     MeasureShape, MonitorFacts, WindowView,
@@ -22,6 +26,12 @@ const BELIEVED_SCORE: f64 = 8.0;
 const BROKEN_DEVIATIONS: f64 = 4.0;
 const BROKEN_SHARE_MIN: f64 = 0.1;
 const BROKEN_PART: f64 = 1.0 / 3.0;
+
+/// Where a ratio of funnel steps is off, so many deviations tell which of the steps it is.
+const RATIO_STEP_DEVIATIONS: f64 = 2.0;
+
+/// Slices are still off when they are off by this part of what they were so far.
+const STILL_OFF: f64 = 0.4;
 
 /// How one measure went in the explaining slices since they are the explanation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -48,9 +58,13 @@ pub(super) struct Explained {
     score: f64,
     /// Per measure.
     pub(super) steps: Vec<Step>,
-    /// Start of the first window in the steps.
+    /// The same over the windows since in which nothing spoke for it.
+    aside: Vec<Step>,
+    /// Start of the first window in the steps, of the last one that counts, and of the newest.
     since_millis: Option<i64>,
-    /// What the newest window added to the steps.
+    counted_millis: Option<i64>,
+    last_millis: i64,
+    /// What the newest window added to the steps, or set aside.
     newest: Option<(i64, Vec<Option<Step>>)>,
     /// Windows with anomalies so far.
     windows: u32,
@@ -92,6 +106,13 @@ impl Explained {
         }
     }
 
+    /// Whether an anomaly speaks for it: it is not the way back of what was off on the other side.
+    pub(super) fn is_own(&self, measure: usize, side: Side) -> bool {
+        let change = self.steps.get(measure).map_or(0.0, Step::change);
+        let sign = if side == Side::Drop { -1.0 } else { 1.0 };
+        sign * change > -BROKEN_SHARE_MIN
+    }
+
     /// Takes a window in which `joining` are the measures and `rarest` the most unusual series of all. `others` are
     /// explained by other incidents.
     pub(super) fn take(
@@ -118,7 +139,44 @@ impl Explained {
         if self.slices.is_empty() {
             self.adopt(vec![view.slice(rarest).clone()], 1.0, view.measure(rarest));
         }
-        self.follow(view, space);
+        let now = steps_of(view, Some(space), &self.slices);
+        let is_first = self.steps.get(self.measure).is_none_or(|step| step.windows == 0);
+        let counts = is_first || self.is_still_off(&now);
+        self.note(view, &now);
+        add_all(&mut self.aside, &now);
+        if counts {
+            self.resume();
+        }
+    }
+
+    /// Sets a window aside in which nothing speaks for it; says whether the slices are still off in it.
+    pub(super) fn set_aside(&mut self, view: &WindowView<'_>) -> bool {
+        let now = steps_of(view, None, &self.slices);
+        self.note(view, &now);
+        add_all(&mut self.aside, &now);
+        self.is_still_off(&now)
+    }
+
+    /// Whether the slices were still off in the windows that were set aside; these count then.
+    pub(super) fn goes_on(&mut self) -> bool {
+        let goes_on = self.is_still_off(&self.aside);
+        if goes_on {
+            self.resume();
+        }
+        goes_on
+    }
+
+    fn is_still_off(&self, now: &[Step]) -> bool {
+        let measured = self.steps.get(self.measure).zip(now.get(self.measure));
+        measured.filter(|(so_far, now)| so_far.windows > 0 && now.windows > 0).is_some_and(|(so_far, now)| {
+            let part = now.change() / so_far.change();
+            part.is_finite() && part >= STILL_OFF
+        })
+    }
+
+    fn resume(&mut self) {
+        self.counted_millis = Some(self.last_millis);
+        add_all(&mut self.steps, &std::mem::take(&mut self.aside));
     }
 
     /// Begins with what was found.
@@ -143,28 +201,17 @@ impl Explained {
     fn adopt(&mut self, slices: Vec<SliceKey>, share: f64, measure: usize) {
         if self.slices != slices {
             self.steps.clear();
-            (self.since_millis, self.newest) = (None, None);
+            self.aside.clear();
+            (self.since_millis, self.counted_millis, self.newest) = (None, None, None);
         }
         (self.slices, self.share, self.measure) = (slices, share, measure);
     }
 
-    fn follow(&mut self, view: &WindowView<'_>, space: &Space<'_>) {
-        self.steps.resize(view.facts.measures.len(), Step::default());
-        let mut newest = Vec::with_capacity(self.steps.len());
-        for (measure, step) in self.steps.iter_mut().enumerate() {
-            let now = window_step(view, space, measure, &self.slices);
-            if let Some(now) = now {
-                step.actual += now.actual;
-                step.expected += now.expected;
-                step.lower += now.lower;
-                step.upper += now.upper;
-                step.variance += now.variance;
-                step.windows += 1;
-            }
-            newest.push(now);
-        }
+    fn note(&mut self, view: &WindowView<'_>, now: &[Step]) {
         self.since_millis.get_or_insert(view.start_millis);
-        self.newest = (view.facts.revisable_millis > 0).then_some((view.start_millis, newest));
+        self.last_millis = view.start_millis;
+        let parts = || now.iter().map(|step| (step.windows > 0).then_some(*step)).collect();
+        self.newest = (view.facts.revisable_millis > 0).then(|| (view.start_millis, parts()));
     }
 
     /// Hands out what the window that starts then added to the steps.
@@ -172,9 +219,11 @@ impl Explained {
         self.newest.take().filter(|(start, _)| *start == start_millis).map(|(_, steps)| steps)
     }
 
-    /// Whether a window that starts then is in the steps.
-    pub(super) fn follows(&self, start_millis: i64) -> bool {
-        self.since_millis.is_some_and(|since| since <= start_millis)
+    /// The sums that hold the window that starts then; `None` when none does.
+    pub(super) fn sums_of(&mut self, start_millis: i64) -> Option<&mut [Step]> {
+        self.since_millis.filter(|since| *since <= start_millis)?;
+        let counts = self.counted_millis.is_some_and(|counted| start_millis <= counted);
+        Some(if counts { &mut self.steps } else { &mut self.aside })
     }
 
     /// Forgets what only a search needs: the incident is over.
@@ -182,11 +231,24 @@ impl Explained {
         (self.sum, self.newest) = (SpaceSum::default(), None);
     }
 
-    /// The measure that broke first; `None` when none is clearly broken.
-    pub(super) fn first_broken(&self, facts: &MonitorFacts, primary: usize) -> Option<usize> {
+    /// The measure to be named, and whether it is clearly the one that broke first. Of a ratio of funnel steps the step is
+    /// named that is off.
+    pub(super) fn first_broken(&self, facts: &MonitorFacts, primary: usize) -> (usize, bool) {
         let least = self.steps.get(primary).map_or(0.0, |step| step.change().abs() * BROKEN_PART);
-        let order = self.order(facts);
-        order.into_iter().find(|measure| self.steps[*measure].is_broken(least.max(BROKEN_SHARE_MIN)))
+        let least = least.max(BROKEN_SHARE_MIN);
+        let off_by =
+            |deviations: f64| move |measure: &usize| self.steps[*measure].is_off_by(deviations, least);
+        let broken = self.order(facts).into_iter().find(off_by(BROKEN_DEVIATIONS));
+        let named = broken.unwrap_or(self.measure);
+        let MeasureShape::Ratio { numerator, denominator } = facts.measures[named].shape else {
+            return (named, broken.is_some());
+        };
+        if ![numerator, denominator].iter().all(|step| facts.funnel.contains(step)) {
+            return (named, broken.is_some());
+        }
+        let known = facts.funnel.iter().copied().filter(|step| *step < self.steps.len());
+        let step = known.into_iter().find(off_by(RATIO_STEP_DEVIATIONS));
+        (step.unwrap_or(numerator), step.is_some())
     }
 
     /// The funnel, then what is not in it: sums, then the rest.
@@ -221,7 +283,7 @@ impl Explained {
     /// The measure whose deviation is told as money: the measure itself, else the first broken one that has a worth.
     pub(super) fn money(&self, facts: &MonitorFacts, measure: usize) -> Option<usize> {
         let has_worth = |measure: &usize| facts.measures[*measure].worth.is_some();
-        let broken = |measure: &usize| self.steps[*measure].is_broken(0.0);
+        let broken = |measure: &usize| self.steps[*measure].is_off_by(BROKEN_DEVIATIONS, 0.0);
         let all = self.order(facts);
         std::iter::once(measure)
             .filter(|own| *own < self.steps.len())
@@ -245,30 +307,50 @@ impl Step {
         (self.actual - self.expected) / self.expected.abs().max(f64::MIN_POSITIVE)
     }
 
-    fn is_broken(&self, least_change: f64) -> bool {
-        let deviations = (self.actual - self.expected).abs() / self.variance.sqrt().max(f64::MIN_POSITIVE);
-        self.windows > 0 && deviations >= BROKEN_DEVIATIONS && self.change().abs() >= least_change
+    fn is_off_by(&self, deviations: f64, least_change: f64) -> bool {
+        let found = (self.actual - self.expected).abs() / self.variance.sqrt().max(f64::MIN_POSITIVE);
+        self.windows > 0 && found >= deviations && self.change().abs() >= least_change
     }
+
+    fn add(&mut self, other: &Self) {
+        self.actual += other.actual;
+        self.expected += other.expected;
+        self.lower += other.lower;
+        self.upper += other.upper;
+        self.variance += other.variance;
+        self.windows += other.windows;
+    }
+}
+
+fn add_all(steps: &mut Vec<Step>, more: &[Step]) {
+    steps.resize(steps.len().max(more.len()), Step::default());
+    for (step, more) in steps.iter_mut().zip(more) {
+        step.add(more);
+    }
+}
+
+/// How each measure went in a window; without a space only slices with series of their own are known.
+fn steps_of(view: &WindowView<'_>, space: Option<&Space<'_>>, slices: &[SliceKey]) -> Vec<Step> {
+    let numbers: Vec<Option<usize>> =
+        slices.iter().map(|slice| view.slices.iter().position(|key| key == slice)).collect();
+    let step = |measure| window_step(view, space, measure, (slices, &numbers));
+    let steps = (0..view.facts.measures.len()).map(|measure| step(measure).unwrap_or_default());
+    steps.collect()
 }
 
 /// A measure in some slices in one window: from their own series, else from the cells inside.
 fn window_step(
     view: &WindowView<'_>,
-    space: &Space<'_>,
+    space: Option<&Space<'_>>,
     measure: usize,
-    slices: &[SliceKey],
+    (slices, numbers): (&[SliceKey], &[Option<usize>]),
 ) -> Option<Step> {
     let mut sum = Step::default();
-    for slice in slices {
-        let number = view.slices.iter().position(|key| key == slice);
+    for (slice, number) in slices.iter().zip(numbers) {
         let own = number.and_then(|number| series_step(view, number, measure));
-        let step = own.or_else(|| cells_step(space, measure, slice))?;
-        sum.actual += step.actual;
-        sum.expected += step.expected;
-        sum.lower += step.lower;
-        sum.upper += step.upper;
-        sum.variance += step.variance;
+        sum.add(&own.or_else(|| cells_step(space?, measure, slice))?);
     }
+    sum.windows = 1;
     if !view.facts.measures[measure].adds_up() {
         let parts = slices.len().max(1) as f64;
         for part in [&mut sum.actual, &mut sum.expected, &mut sum.lower, &mut sum.upper] {

@@ -4,7 +4,11 @@
 //! One that shares none may be the same trouble spreading, or another. It is the same when one slice now explains
 //! both; it is another when, with all open incidents explained away, the search still finds it with clear evidence. In
 //! doubt it joins. Anomalies that joined in doubt are asked again in every window, which is how an incident splits; two
-//! incidents that one slice explains are merged into the older.
+//! incidents that one slice explains are merged into the older. Minor anomalies find each other in the same way, and are
+//! taken over by a paging incident that shares traffic with them.
+//!
+//! An incident is over when its anomalies are and its slices are no longer off: the short comparisons that page get used to
+//! a trouble within hours, and the way back would be a second page.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,11 +24,26 @@ use crate::window::SliceKey;
 /// Evidence from which on a second cause is believed, or that one slice explains two incidents.
 const APART_SCORE: f64 = 30.0;
 
+/// The same for minor anomalies: a list may hold one more, a pager may not.
+const MINOR_APART_SCORE: f64 = 12.0;
+
 /// A minor anomaly of this severity is rare enough to keep a paging incident open.
 const MINOR_CLEAR: f64 = 90.0;
 
+/// Nothing keeps an incident open for longer after its last anomaly: by then a detector has accepted the level.
+const LINGERS_MILLIS: i64 = 12 * 3_600_000;
+
+/// A minor anomaly that went along with a paging incident makes none of its own for so many windows.
+const ALONG_WINDOWS: i64 = 12;
+
 /// At most so many anomalies of a window ask the search where they belong; further ones join in doubt.
 const SEARCHES_MAX: usize = 8;
+
+/// The same for minor anomalies, which are many where series are many.
+const MINOR_SEARCHES_MAX: usize = 2;
+
+/// With so many minor incidents open, further minor anomalies join in doubt.
+const MINOR_OPEN_MAX: usize = 20;
 
 /// An open incident and what belongs to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +58,10 @@ pub(super) struct OpenIncident {
     /// It has anomalous windows that can no longer be revised.
     pub(super) is_settled: bool,
     pub(super) explained: Explained,
+    /// Windows since anything spoke for it.
+    quiet: u32,
+    /// End of the last window with an anomaly.
+    heard_millis: i64,
 }
 
 /// Open incidents by number.
@@ -48,7 +71,39 @@ impl OpenIncident {
     pub(super) fn new(incident: Incident) -> Self {
         let (active, seen) = (BTreeSet::new(), BTreeSet::new());
         let (loud, explained) = (BTreeSet::new(), Explained::default());
-        Self { incident, active, seen, loud, is_settled: false, explained }
+        let heard_millis = incident.opened_millis;
+        Self { incident, active, seen, loud, is_settled: false, explained, quiet: 0, heard_millis }
+    }
+
+    /// Takes a window without any anomaly of its own; says whether its slices are still off.
+    pub(super) fn wait(&mut self, view: &WindowView<'_>) -> bool {
+        self.quiet += 1;
+        let is_off = view.end_millis - self.heard_millis <= LINGERS_MILLIS && self.explained.set_aside(view);
+        if is_off {
+            self.incident.until_millis = view.end_millis;
+        }
+        is_off
+    }
+
+    /// Whether an incident whose anomalies are over goes on.
+    pub(super) fn lingers(&mut self, view: &WindowView<'_>) -> bool {
+        if self.incident.merged_into.is_some() || view.end_millis - self.heard_millis > LINGERS_MILLIS {
+            return false;
+        }
+        if self.quiet <= view.facts.calm_windows {
+            return true;
+        }
+        let goes_on = self.explained.goes_on();
+        if goes_on {
+            self.quiet = 0;
+            self.restate(view);
+        }
+        goes_on
+    }
+
+    fn restate(&mut self, view: &WindowView<'_>) {
+        let rarest = self.incident.members.first().map_or(0, |member| member.anomaly.series);
+        self.incident.restate(view.facts, &self.explained, view.measure(rarest));
     }
 
     /// Takes the anomalies of a window; those `passing` do not keep it open.
@@ -68,12 +123,21 @@ impl OpenIncident {
             }
         }
         self.seen.extend(joining.iter().map(|anomaly| anomaly.series));
-        let is_new_peak = self.incident.take(view, joining);
+        self.heard_millis = view.end_millis;
+        let is_own = |anomaly: &&&Anomaly| self.explained.is_own(view.measure(anomaly.series), anomaly.side);
+        let own: Vec<&Anomaly> = joining.iter().filter(is_own).copied().collect();
+        let is_new_peak = self.incident.take(view, joining, &own);
         self.incident.num_members = self.seen.len();
+        if own.is_empty() {
+            self.quiet += 1;
+            self.explained.set_aside(view);
+            return;
+        }
+        self.quiet = 0;
         let rarest = self.incident.members.first().map_or(0, |member| member.anomaly.series);
-        let measures = joining.iter().map(|anomaly| view.measure(anomaly.series));
+        let measures = own.iter().map(|anomaly| view.measure(anomaly.series));
         self.explained.take(view, space, measures, (rarest, is_new_peak), others);
-        self.incident.restate(view.facts, &self.explained, view.measure(rarest));
+        self.restate(view);
     }
 }
 
@@ -101,20 +165,24 @@ pub(super) struct Homes<'a> {
     pub(super) passing: BTreeSet<usize>,
 }
 
-/// Finds a home for the anomalies of a window, opening incidents by `open` where needed.
+/// Finds a home for the anomalies of a window among the incidents of a kind, opening new ones by `open` where needed.
 pub(super) fn house<'a>(
     all: &mut OpenIncidents,
-    space: &Space<'_>,
-    view: &WindowView<'_>,
+    (space, view): (&Space<'_>, &WindowView<'_>),
+    kind: IncidentKind,
     anomalies: &[&'a Anomaly],
+    homes: &mut Homes<'a>,
     mut open: impl FnMut(&Anomaly) -> (u64, OpenIncident),
-) -> Homes<'a> {
+) {
     let mut ordered = anomalies.to_vec();
     ordered.sort_by(|a, b| a.page_log10_rate.total_cmp(&b.page_log10_rate).then(a.series.cmp(&b.series)));
-    let mut searches = SEARCHES_MAX;
-    let mut homes = Homes::default();
+    let mut searches = match kind {
+        IncidentKind::Minor if of_kind(all, kind).count() >= MINOR_OPEN_MAX => 0,
+        IncidentKind::Minor => MINOR_SEARCHES_MAX,
+        _ => SEARCHES_MAX,
+    };
     for anomaly in ordered {
-        let number = match place(all, space, view, anomaly, &mut searches) {
+        let number = match place(all, (space, view), kind, anomaly, &mut searches) {
             Place::Joins(number) => number,
             Place::Opens(finding) => {
                 let (number, mut opened) = open(anomaly);
@@ -130,31 +198,30 @@ pub(super) fn house<'a>(
         }
         homes.joining.entry(number).or_default().push(anomaly);
     }
-    if homes.joining.len() > 1 {
+    if of_kind(all, kind).count() > 1 {
         let sharing =
-            |slice: &SliceKey| deviations(all).filter(|(_, open)| open.explained.overlaps(slice)).count();
-        let held = |slice: &SliceKey| deviations(all).any(|(_, open)| open.explained.contains(slice));
+            |slice: &SliceKey| of_kind(all, kind).filter(|(_, open)| open.explained.overlaps(slice)).count();
+        let held = |slice: &SliceKey| of_kind(all, kind).any(|(_, open)| open.explained.contains(slice));
         let slices = anomalies.iter().map(|anomaly| (anomaly.series, view.slice(anomaly.series)));
         let passing = slices.filter(|(_, slice)| !held(slice) && sharing(slice) > 1);
-        homes.passing = passing.map(|(series, _)| series).collect();
+        homes.passing.extend(passing.map(|(series, _)| series));
     }
-    homes
 }
 
-fn deviations(all: &OpenIncidents) -> impl Iterator<Item = (&u64, &OpenIncident)> {
-    all.iter().filter(|(_, open)| open.incident.kind == IncidentKind::Deviation)
+fn of_kind(all: &OpenIncidents, kind: IncidentKind) -> impl Iterator<Item = (&u64, &OpenIncident)> {
+    all.iter().filter(move |(_, open)| open.incident.kind == kind)
 }
 
 fn place(
     all: &mut OpenIncidents,
-    space: &Space<'_>,
-    view: &WindowView<'_>,
+    (space, view): (&Space<'_>, &WindowView<'_>),
+    kind: IncidentKind,
     anomaly: &Anomaly,
     searches: &mut usize,
 ) -> Place {
     let slice = view.slice(anomaly.series);
     let measure = view.measure(anomaly.series);
-    let deviations = || deviations(all);
+    let deviations = || of_kind(all, kind);
     let sharing = || deviations().filter(|(_, open)| open.explained.overlaps(slice));
     let own = deviations().find(|(_, open)| open.active.contains(&anomaly.series)).map(|(number, _)| *number);
     let stays = own.filter(|own| all[own].explained.overlaps(slice));
@@ -170,7 +237,8 @@ fn place(
         return in_doubt;
     }
     *searches -= 1;
-    if let Some(one) = space.explain(measure).filter(|one| one.score >= APART_SCORE) {
+    let apart = if kind == IncidentKind::Minor { MINOR_APART_SCORE } else { APART_SCORE };
+    if let Some(one) = space.explain(measure).filter(|one| one.score >= apart) {
         let spreads = one.slices.iter().any(|wide| wide.overlaps(slice));
         let hosts = deviations().find(|(_, open)| spreads && open.explained.is_within(&one.slices));
         if let Some(number) = hosts.map(|(number, _)| *number) {
@@ -182,12 +250,15 @@ fn place(
     }
     let known: Vec<SliceKey> = deviations().flat_map(|(_, open)| open.explained.slices.clone()).collect();
     match space.explain_beside(measure, &known) {
-        Some(two) if two.score >= APART_SCORE && two.slices.iter().any(|found| found.overlaps(slice)) => {
+        Some(two) if two.score >= apart && two.slices.iter().any(|found| found.overlaps(slice)) => {
             Place::Opens(Some(two))
         }
         _ => in_doubt,
     }
 }
+
+/// Minor anomalies that go along with paging incidents, and until when they open none of their own.
+pub(super) type Along = BTreeMap<usize, i64>;
 
 /// Lets minor anomalies accompany the paging incident that shares traffic with them; most are told with it and do not
 /// keep it open. Gives back those that are alone.
@@ -196,32 +267,51 @@ pub(super) fn accompany<'a>(
     view: &WindowView<'_>,
     minor: Vec<&'a Anomaly>,
     homes: &mut Homes<'a>,
+    along: &mut Along,
 ) -> Vec<&'a Anomaly> {
     let mut alone = Vec::new();
+    let until_millis = view.end_millis + ALONG_WINDOWS * (view.end_millis - view.start_millis);
     for anomaly in minor {
         let slice = view.slice(anomaly.series);
-        let host = all.iter().find(|(_, open)| {
-            open.incident.kind == IncidentKind::Deviation && open.explained.overlaps(slice)
-        });
-        let told = |(number, open): (&u64, &OpenIncident)| {
-            (*number, open.incident.id.clone(), open.lasts_with(anomaly, slice))
-        };
-        let Some((number, id, lasts)) = host.map(told) else {
-            alone.push(anomaly);
+        let host = of_kind(all, IncidentKind::Deviation).find(|(_, open)| open.explained.overlaps(slice));
+        let Some((number, lasts)) = host.map(|(number, open)| (*number, open.lasts_with(anomaly, slice)))
+        else {
+            if along.get(&anomaly.series).is_none_or(|until| *until <= view.end_millis) {
+                alone.push(anomaly);
+            }
             continue;
         };
-        for open in all.values_mut().filter(|open| open.incident.kind == IncidentKind::Minor) {
-            if open.active.remove(&anomaly.series) && open.active.is_empty() {
-                open.incident.merged_into = Some(id.clone());
-            }
-        }
+        along.insert(anomaly.series, until_millis);
         if lasts {
             homes.joining.entry(number).or_default().push(anomaly);
         } else if let Some(joining) = homes.joining.get_mut(&number) {
             joining.push(anomaly);
         }
     }
+    take_over(all, view, homes);
     alone
+}
+
+/// Paging incidents take over the minor ones of their slices, but not when what pages is the way back of the minor one. What
+/// explained the minor one stays with it: it may have drifted for a day.
+fn take_over(all: &mut OpenIncidents, view: &WindowView<'_>, homes: &Homes<'_>) {
+    let pages: Vec<u64> = of_kind(all, IncidentKind::Deviation).map(|(number, _)| *number).collect();
+    let minors: Vec<u64> = of_kind(all, IncidentKind::Minor).map(|(number, _)| *number).collect();
+    for (page, minor) in pages.iter().flat_map(|page| minors.iter().map(move |minor| (page, minor))) {
+        let (Some(host), Some(guest)) = (all.get(page), all.get(minor)) else { continue };
+        let own = |anomaly: &&Anomaly| guest.explained.is_own(view.measure(anomaly.series), anomaly.side);
+        let speaks = homes.joining.get(page).is_some_and(|joining| joining.iter().any(own));
+        let shares = host.explained.slices.iter().any(|slice| guest.explained.overlaps(slice));
+        let is_left = guest.active.iter().all(|series| host.explained.overlaps(view.slice(*series)));
+        if !speaks || !shares || !is_left || guest.incident.merged_into.is_some() {
+            continue;
+        }
+        let host = host.incident.id.clone();
+        if let Some(guest) = all.get_mut(minor) {
+            guest.incident.merged_into = Some(host);
+            guest.active.clear();
+        }
+    }
 }
 
 /// Two incidents that one slice explains become one, the older; gives the number of the younger and the older.

@@ -245,20 +245,24 @@ impl Incident {
         self.closed_millis = Some(self.until_millis);
     }
 
-    /// Takes in the anomalies of a window; says whether it has never been as unusual.
-    pub(super) fn take(&mut self, view: &WindowView<'_>, joining: &[&Anomaly]) -> bool {
-        self.severity.update(joining.iter().map(|anomaly| anomaly.severity.last).fold(0.0, f64::max));
+    /// Takes in the anomalies of a window, of which the `own` ones make it more severe; says whether it has never been as
+    /// unusual.
+    pub(super) fn take(&mut self, view: &WindowView<'_>, joining: &[&Anomaly], own: &[&Anomaly]) -> bool {
         self.until_millis = view.end_millis;
-        let rarest = joining.iter().map(|anomaly| anomaly.page_log10_rate).fold(f64::INFINITY, f64::min);
-        let minor = joining.iter().map(|anomaly| anomaly.minor_peak).fold(0.0, f64::max);
-        let is_new_peak = rarest < self.page_log10_rate || minor > self.minor_peak;
-        self.page_log10_rate = self.page_log10_rate.min(rarest);
-        self.minor_peak = self.minor_peak.max(minor);
         for anomaly in joining {
             self.keep_member(view, anomaly);
         }
         self.members.sort_by(rarest_first);
         self.members.truncate(MEMBERS_KEPT);
+        if own.is_empty() {
+            return false;
+        }
+        self.severity.update(own.iter().map(|anomaly| anomaly.severity.last).fold(0.0, f64::max));
+        let rarest = own.iter().map(|anomaly| anomaly.page_log10_rate).fold(f64::INFINITY, f64::min);
+        let minor = own.iter().map(|anomaly| anomaly.minor_peak).fold(0.0, f64::max);
+        let is_new_peak = rarest < self.page_log10_rate || minor > self.minor_peak;
+        self.page_log10_rate = self.page_log10_rate.min(rarest);
+        self.minor_peak = self.minor_peak.max(minor);
         is_new_peak
     }
 
@@ -304,11 +308,10 @@ impl Incident {
 
     /// Brings explanation, numbers and sentence up to date.
     pub(super) fn restate(&mut self, facts: &MonitorFacts, explained: &Explained, primary: usize) {
-        let broken = explained.first_broken(facts, primary);
-        let measure = broken.unwrap_or(explained.measure);
+        let (measure, is_broken) = explained.first_broken(facts, primary);
         let fact = &facts.measures[measure];
         self.measure.clone_from(&fact.name);
-        self.broken_step = broken.map(|broken| facts.measures[broken].name.clone());
+        self.broken_step = is_broken.then(|| fact.name.clone());
         self.slices = explained.slices.iter().map(|slice| slice.to_map(&facts.dimensions)).collect();
         self.slice = self.slices.first().cloned().unwrap_or_default();
         self.share = explained.share;
@@ -319,8 +322,7 @@ impl Incident {
         (self.expected, self.actual) = (step.expected / windows, step.actual / windows);
         self.impact = self.impact(facts, explained, measure, &step);
         let before = explained.before(facts, measure);
-        let ahead =
-            before.last().filter(|_| broken.is_some()).map(|step| facts.measures[*step].name.as_str());
+        let ahead = before.last().filter(|_| is_broken).map(|step| facts.measures[*step].name.as_str());
         let unit = fact.unit.as_deref();
         self.summary = format!(
             "{} {} {}since {} ({} instead of {}){}",

@@ -3,6 +3,10 @@
 //! A window is anomalous from page severity 60 or minor severity 70 on. An anomaly stays open through a few
 //! calm windows, so that a value wavering at the threshold is one anomaly and not ten. Severities are kept,
 //! never rewritten: first, peak and final.
+//!
+//! The long comparisons of a detector stay loud for hours after a trouble is over, and a level that has learned some of it
+//! makes them loud on the other side. So a window goes on with an anomaly only where its own value is still off, and what is
+//! loud at the end of an anomaly opens no new one unless it would page.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +19,9 @@ use super::{WindowView, revise::Loud};
 pub const PAGE_RECORDED_FROM: f64 = 60.0;
 /// Anomalies are recorded from this minor severity on.
 pub const MINOR_RECORDED_FROM: f64 = 70.0;
+
+/// A window goes on with an anomaly when it is off by at least this part of what the anomaly was so far.
+const STILL_OFF: f64 = 1.0 / 3.0;
 
 /// How a severity went.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,7 +65,7 @@ pub struct Anomaly {
     pub minor_peak: f64,
     /// log10 of false events per series-week in the most unusual window, unclipped.
     pub page_log10_rate: f64,
-    /// Sum of the expected values over the anomalous windows.
+    /// Sum of the expected values from the first to the last anomalous window.
     pub expected: f64,
     /// Sum of the values.
     pub actual: f64,
@@ -66,10 +73,23 @@ pub struct Anomaly {
     pub lower: f64,
     /// Sum of the upper band ends.
     pub upper: f64,
-    /// How many windows were anomalous.
+    /// How many windows those are.
     pub num_windows: u32,
     /// Calm windows since.
     calm: u32,
+    /// Their sums, for when it goes on.
+    #[serde(default)]
+    pause: Pause,
+}
+
+/// What came in the calm windows of an anomaly that may go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Pause {
+    expected: f64,
+    actual: f64,
+    lower: f64,
+    upper: f64,
+    windows: u32,
 }
 
 impl Anomaly {
@@ -118,6 +138,7 @@ impl Anomaly {
             upper: 0.0,
             num_windows: 0,
             calm: 0,
+            pause: Pause::default(),
         };
         anomaly.extend(view, actual, score);
         anomaly
@@ -131,19 +152,49 @@ impl Anomaly {
         self.severity.update(score.severity());
         self.minor_peak = self.minor_peak.max(score.minor());
         self.until_millis = view.end_millis;
-        self.expected += score.expected;
-        self.actual += actual;
-        self.lower += score.lower;
-        self.upper += score.upper;
-        self.num_windows += 1;
+        let pause = std::mem::take(&mut self.pause);
+        self.expected += pause.expected + score.expected;
+        self.actual += pause.actual + actual;
+        self.lower += pause.lower + score.lower;
+        self.upper += pause.upper + score.upper;
+        self.num_windows += pause.windows + 1;
         self.calm = 0;
     }
+
+    /// Whether a window that is anomalous goes on with it: its own value is off by enough on this side, or it pages and is
+    /// off on either.
+    fn goes_on(&self, actual: f64, score: &Score) -> bool {
+        let sign = if self.side == Side::Drop { -1.0 } else { 1.0 };
+        let (now, so_far) = (sign * (actual - score.expected), sign * self.deviation());
+        let is_off = now > 0.0 && now * self.expected.abs() >= STILL_OFF * so_far * score.expected.abs();
+        let is_outside = actual < score.lower || actual > score.upper;
+        is_off || (is_page(score) && is_outside)
+    }
+
+    fn rest(&mut self, actual: f64, score: &Score) {
+        self.pause.expected += score.expected;
+        self.pause.actual += actual;
+        self.pause.lower += score.lower;
+        self.pause.upper += score.upper;
+        self.pause.windows += 1;
+    }
+}
+
+fn is_page(score: &Score) -> bool {
+    score.severity() >= PAGE_RECORDED_FROM
+}
+
+fn is_anomalous(score: &Score) -> bool {
+    is_page(score) || score.minor() >= MINOR_RECORDED_FROM
 }
 
 /// The open anomalies of a monitor.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AnomalyTracker {
     open: BTreeMap<usize, Anomaly>,
+    /// Series that have been loud ever since an anomaly of theirs ended, and until when that is its echo: for as long as it
+    /// lasted.
+    echoes: BTreeMap<usize, i64>,
 }
 
 impl AnomalyTracker {
@@ -155,17 +206,40 @@ impl AnomalyTracker {
             let Some((reading, score)) = reading.and_then(|reading| Some((reading, reading.score?))) else {
                 continue;
             };
-            if score.severity() < PAGE_RECORDED_FROM && score.minor() < MINOR_RECORDED_FROM {
-                continue;
+            if self.take(series, view, reading.actual, &score) {
+                changed.push(series);
             }
-            self.open
-                .entry(series)
-                .and_modify(|anomaly| anomaly.extend(view, reading.actual, &score))
-                .or_insert_with(|| Anomaly::open(series, view, reading.actual, &score));
-            changed.push(series);
         }
         let changed: Vec<Anomaly> =
             changed.iter().filter_map(|series| self.open.get(series)).cloned().collect();
+        (changed, self.close(view))
+    }
+
+    /// Whether the window is part of an anomaly of the series.
+    fn take(&mut self, series: usize, view: &WindowView<'_>, actual: f64, score: &Score) -> bool {
+        let is_anomalous = is_anomalous(score);
+        if let Some(anomaly) = self.open.get_mut(&series) {
+            let goes_on = is_anomalous && anomaly.goes_on(actual, score);
+            if goes_on {
+                anomaly.extend(view, actual, score);
+            } else {
+                anomaly.rest(actual, score);
+            }
+            return goes_on;
+        }
+        if let Some(until_millis) = self.echoes.get(&series) {
+            if is_anomalous && !is_page(score) && view.start_millis < *until_millis {
+                return false;
+            }
+            self.echoes.remove(&series);
+        }
+        if is_anomalous {
+            self.open.insert(series, Anomaly::open(series, view, actual, score));
+        }
+        is_anomalous
+    }
+
+    fn close(&mut self, view: &WindowView<'_>) -> Vec<Anomaly> {
         let mut closed = Vec::new();
         self.open.retain(|_, anomaly| {
             if anomaly.until_millis < view.end_millis {
@@ -177,7 +251,10 @@ impl AnomalyTracker {
             }
             !over
         });
-        (changed, closed)
+        for over in &closed {
+            self.echoes.insert(over.series, 2 * over.until_millis - over.opened_millis);
+        }
+        closed
     }
 
     /// Revises the open anomaly of a series, if a window that starts then is one of its span; `revise` says whether

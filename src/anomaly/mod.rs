@@ -14,9 +14,12 @@ mod life;
 pub mod locate;
 mod merge;
 mod pace;
+mod pairing;
 mod related;
 mod revise;
 mod rules;
+#[cfg(test)]
+mod shift_tests;
 mod space;
 mod view;
 mod wire;
@@ -28,6 +31,7 @@ pub use incident::{Impact, Incident, IncidentKind, IncidentState, MEMBERS_KEPT, 
 pub use life::{Lives, Milestone, MilestoneKind, Mute};
 pub use merge::{Anomaly, AnomalyTracker, MINOR_RECORDED_FROM, PAGE_RECORDED_FROM, SeverityTrack};
 pub use pace::{DIGEST_ENTRIES_MAX, DigestEntry, DigestEvery, HeldBack, Pacing};
+pub use pairing::pair;
 pub use related::Related;
 pub use revise::{RevisedWindow, WindowMarks};
 pub use rules::{Conditions, DURATION_WINDOWS_MAX, MinDuration, RuleEvent, Schedule};

@@ -266,16 +266,14 @@ impl IncidentBook {
         steps.retain_mut(|(number, steps)| {
             let is_loud = loud.iter().any(|loud| loud.incident == *number);
             let Some(open) = find(&mut self.open, &mut self.past, *number) else { return true };
-            if !open.explained.follows(start_millis) {
-                return false;
-            }
             let numbers: Vec<usize> = open
                 .explained
                 .slices
                 .iter()
                 .filter_map(|slice| slices.iter().position(|key| key == slice))
                 .collect();
-            for (measure, (sum, step)) in open.explained.steps.iter_mut().zip(steps.iter_mut()).enumerate() {
+            let Some(sums) = open.explained.sums_of(start_millis) else { return false };
+            for (measure, (sum, step)) in sums.iter_mut().zip(steps.iter_mut()).enumerate() {
                 let Some(step) = step else { continue };
                 if !is_loud {
                     sum.lose(step);

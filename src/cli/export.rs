@@ -8,11 +8,11 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use jiff::Timestamp;
 
-use super::{Exit, open, output};
+use super::{open, output};
 use crate::{
     anomaly::rfc3339,
+    backtest::said_labels,
     pipeline::{FrameBlob, History, HistoryRange, MonitorSpec, SHARD_SLICES, ShardFrame},
     store::SqliteStore,
     window::SliceKey,
@@ -39,22 +39,24 @@ pub(super) struct ExportArguments {
     /// The CSV file to write
     #[arg(long)]
     out: PathBuf,
+    /// Write what people confirmed, and reported as missed, as labels for `backtest --labels` instead
+    #[arg(long)]
+    labels: bool,
 }
 
 pub(super) async fn export(arguments: ExportArguments) -> anyhow::Result<()> {
     let config = open::config(&arguments.config)?;
-    let (path, durability) = (config.store.path.clone(), config.store.durability);
+    let store = open::store(&config.store)?;
     let (_, spec) = open::monitor(config, &arguments.monitor)?;
-    if !path.exists() {
-        return Err(Exit::Usage(format!("no store `{}`; has the service run yet?", path.display())).into());
-    }
-    let store = SqliteStore::open(&path, durability)?;
     let mut range = HistoryRange {
-        from_millis: instant("--from", arguments.from.as_deref(), i64::MIN)?,
-        to_millis: instant("--to", arguments.to.as_deref(), i64::MAX)?,
+        from_millis: open::instant("--from", arguments.from.as_deref(), i64::MIN)?,
+        to_millis: open::instant("--to", arguments.to.as_deref(), i64::MAX)?,
         shard: None,
         limit: PAGE,
     };
+    if arguments.labels {
+        return export_labels(&arguments, &store, (range.from_millis, range.to_millis)).await;
+    }
     let context = || format!("could not write `{}`", arguments.out.display());
     let mut writer =
         csv::Writer::from_writer(BufWriter::new(File::create(&arguments.out).with_context(context)?));
@@ -81,12 +83,24 @@ pub(super) async fn export(arguments: ExportArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn instant(name: &str, text: Option<&str>, default: i64) -> anyhow::Result<i64> {
-    let Some(text) = text else { return Ok(default) };
-    let instant: Timestamp = text
-        .parse()
-        .map_err(|_| Exit::Usage(format!("{name}: `{text}` is not RFC 3339, e.g. 2026-03-01T00:00:00Z")))?;
-    Ok(instant.as_millisecond())
+/// What people confirmed and what they reported as missed, as `backtest --labels` reads it.
+async fn export_labels(
+    arguments: &ExportArguments,
+    store: &SqliteStore,
+    (from_millis, to_millis): (i64, i64),
+) -> anyhow::Result<()> {
+    let context = || format!("could not write `{}`", arguments.out.display());
+    let mut writer = csv::Writer::from_path(&arguments.out).with_context(context)?;
+    writer.write_record(["start", "end", "name"]).with_context(context)?;
+    let mut labels = said_labels(store, &arguments.monitor).await?;
+    labels.retain(|label| label.start_millis >= from_millis && label.start_millis < to_millis);
+    for label in &labels {
+        let row = [rfc3339(label.start_millis), rfc3339(label.end_millis), label.name.clone()];
+        writer.write_record(row).with_context(context)?;
+    }
+    writer.flush().with_context(context)?;
+    output::line(format!("{} labels in `{}`", labels.len(), arguments.out.display()));
+    Ok(())
 }
 
 fn header(spec: &MonitorSpec) -> Vec<String> {

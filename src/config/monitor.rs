@@ -302,7 +302,8 @@ fn rollups(
     }
 }
 
-fn threshold(path: &str, written: &WrittenDetector) -> Result<Threshold, Problem> {
+/// The default page threshold of a monitor.
+pub(super) fn threshold(path: &str, written: &WrittenDetector) -> Result<Threshold, Problem> {
     either(path, written.severity, written.budget.as_deref())
         .map(|threshold| threshold.unwrap_or(Threshold::Severity(70.0)))
 }

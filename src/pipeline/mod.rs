@@ -11,12 +11,15 @@
 //! The engine touches no network, disk, clock or environment; the [`Runner`] and the couriers carry out what it
 //! decides.
 
+mod backfill;
+mod backtests;
 mod carry_out;
 mod clock;
 mod commit;
 mod correction;
 mod deliver;
 mod desk;
+mod effect;
 mod engine;
 mod frames;
 mod guard;
@@ -32,14 +35,20 @@ mod preview;
 mod realised;
 mod reconsider;
 mod relations;
+mod replay;
+mod rescore;
 mod restore;
 mod run;
 mod series;
 mod spec;
+mod stage;
 mod status;
+mod stored;
 mod telemetry;
 mod trouble;
 
+pub use backfill::{BackfillError, BackfillProgress, BackfillStep, Backlog, backfill};
+pub use backtests::{BacktestOrder, BacktestRow, Backtests, BacktestsError};
 pub use clock::{AcceleratedClock, Clock, ManualClock, SystemClock};
 pub use commit::{
     Commit, CorrectableBlob, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, RecordedInputKind,
@@ -47,6 +56,7 @@ pub use commit::{
 };
 pub use deliver::{Courier, DeliveryPolicy};
 pub use desk::{Desk, DeskError, Inbox};
+pub use effect::{Effect, EffectOf, effect};
 pub use engine::{Engine, EngineLimits};
 pub use frames::{BlobError, FrameReader, Observed, SHARD_SLICES, ShardFrame, ShardRevision, StoredScore};
 pub use guard::Guard;
@@ -66,9 +76,11 @@ pub use ports::{
 pub use preview::{PreviewError, PreviewedAlert, RulesPreview, preview};
 pub use reconsider::{Explained, Past, Preview, PreviewedIncident};
 pub use relations::RelationSpec;
+pub use replay::{ReplayError, replay};
+pub use rescore::{Rescore, RescoreLimits, Rescored, Scores};
 pub use restore::{RestoreError, relearn, restore};
 pub use run::{IncidentWatcher, RunError, RunPolicy, Runner};
 pub use series::{Judging, MeasureProgress, OutsideCauses, Seen, Why};
 pub use spec::{MonitorSpec, SliceZones};
 pub use status::{FeedbackFigures, MonitorStatus, SourceStatus, StatusBoard};
-pub use telemetry::Telemetry;
+pub use telemetry::{Reload, Telemetry};

@@ -8,8 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FrameBlob, Instructed, Ledger, Models, MonitorCommit, RecordedInputKind, RestoredMonitor, RevisionBlob,
-    SeriesAt, SlicesFrom,
+    BackfillStep, FrameBlob, Instructed, Ledger, Models, MonitorCommit, RecordedInputKind, RestoredMonitor,
+    RevisionBlob, SHARD_SLICES, SeriesAt, SlicesFrom,
     correction::{Correctable, Corrections},
     frames::{BlobError, pack, shard_revisions, unpack},
     models::shard_frames,
@@ -23,7 +23,7 @@ use crate::{
         RevisedWindow, Updates, WindowMarks, WindowView,
     },
     record::{PartitionId, RejectReason, RejectSample},
-    window::{Closed, Frame, PartialFrame, SavedWindows, Windows},
+    window::{Closed, Frame, PartialFrame, SavedWindows, SliceKey, Windows},
 };
 
 /// Version of [`Saved`]; a change of its shape raises it and keeps the old one readable.
@@ -190,34 +190,51 @@ impl Monitor {
     }
 
     /// The monitor as it was saved, in a state that [`check_state`] lets pass; models and ledger are given ready.
+    /// Without a state it has slices and models of a backfill, and has seen nothing.
     pub(super) fn restore(
         spec: Arc<MonitorSpec>,
         stored: RestoredMonitor,
         models: Models,
         ledger: Ledger,
     ) -> Result<Self, BlobError> {
-        let saved: Saved = unpack("monitor state", &stored.state.unwrap_or_default())?;
-        let (slices, corrections) =
-            (stored.slices, Corrections::restore(stored.correctable, saved.given_up)?);
-        let pending = Pending { slices_stored: slices.len(), ..Pending::default() };
-        Ok(Self {
-            windows: Windows::restore(spec.window.clone(), saved.windows, slices),
-            models,
-            tracker: saved.tracker,
-            book: saved.book,
-            lives: saved.lives,
-            ledger,
-            anew: BTreeSet::new(),
-            totals: saved.totals,
-            samples: saved.samples,
-            corrections,
-            watch: IntakeWatch::default(),
-            pending,
-            num_judged: 0,
-            realised: Realised::default(),
-            saved_at_millis: Some(saved.at_millis),
-            spec,
-        })
+        let pending = Pending { slices_stored: stored.slices.len(), ..Pending::default() };
+        let mut monitor = Self { models, ledger, pending, ..Self::new(spec) };
+        let spec = monitor.spec.window.clone();
+        let Some(state) = stored.state else {
+            monitor.windows = Windows::restore(spec, SavedWindows::default(), stored.slices);
+            return Ok(monitor);
+        };
+        let saved: Saved = unpack("monitor state", &state)?;
+        monitor.corrections = Corrections::restore(stored.correctable, saved.given_up)?;
+        monitor.windows = Windows::restore(spec, saved.windows, stored.slices);
+        monitor.tracker = saved.tracker;
+        monitor.book = saved.book;
+        monitor.lives = saved.lives;
+        monitor.totals = saved.totals;
+        monitor.samples = saved.samples;
+        monitor.saved_at_millis = Some(saved.at_millis);
+        Ok(monitor)
+    }
+
+    /// A monitor that knows its slices, has heard nothing yet of what the ledger holds, and has seen nothing.
+    pub(super) fn restore_replay(
+        spec: Arc<MonitorSpec>,
+        slices: Vec<SliceKey>,
+        ledger: Ledger,
+    ) -> Result<Self, BlobError> {
+        let models = spec.models().with_snapshots(slices.len(), &[], &ledger)?;
+        let mut monitor = Self { models, ledger, ..Self::new(spec) };
+        let window = monitor.spec.window.clone();
+        monitor.windows = Windows::restore(window, SavedWindows::default(), slices);
+        Ok(monitor)
+    }
+
+    /// Judges a window of the past that has a row for every slice, after what was said before it.
+    pub(super) fn judge_again(&mut self, frame: &Frame) {
+        for shard in 0..frame.slices.len().div_ceil(SHARD_SLICES) {
+            self.models.hear_before(shard, frame.end_millis, &self.ledger);
+        }
+        self.judge(frame, 1);
     }
 
     /// What is configured.
@@ -390,6 +407,15 @@ impl Monitor {
             None => return,
         };
         self.take_silent(updates, now_millis);
+    }
+
+    /// A step of a backfill was stored: its slices are kept from now on, and nothing older is counted.
+    pub(super) fn note_backfill(&mut self, step: &BackfillStep) {
+        self.windows.admit(&step.slices.keys);
+        self.pending.slices_stored += step.slices.keys.len();
+        if let Some(newest) = step.frames.last() {
+            self.windows.join_after(newest.end_millis);
+        }
     }
 
     /// See [`super::Engine::end_history`].

@@ -133,6 +133,11 @@ impl StatusBoard {
         board.monitors.extend(monitors.into_iter().map(|status| (status.monitor.clone(), status)));
     }
 
+    /// Forgets everything, before other parts begin to tell.
+    pub fn clear(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Board::default();
+    }
+
     /// Sources by name.
     pub fn sources(&self) -> Vec<SourceStatus> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).sources.values().cloned().collect()

@@ -55,6 +55,7 @@ pub struct Telemetry {
     source_trouble: IntCounterVec,
     acknowledge_seconds: Histogram,
     letters: IntCounterVec,
+    reloads: IntCounterVec,
     stream: IntCounterVec,
 }
 
@@ -256,6 +257,11 @@ impl Telemetry {
                 &["source", "kind"],
             ),
             acknowledge_seconds,
+            reloads: counter(
+                "tidewatch_config_reloads_total",
+                "Times the configuration was read again: done, refused (what ran before goes on).",
+                &["outcome"],
+            ),
             registry,
         }
     }
@@ -334,6 +340,34 @@ impl Telemetry {
             if let Some(newest) = monitor.newest_event_millis {
                 self.event_lag.with_label_values(&[name]).set((now_millis - newest) as f64 / 1e3);
             }
+        }
+    }
+
+    /// Forgets what holds of sources, monitors and notifiers, before others begin to tell.
+    pub fn forget_gauges(&self) {
+        for gauge in [
+            &self.source_up,
+            &self.windows_open,
+            &self.series,
+            &self.learning,
+            &self.incidents_open,
+            &self.nominal_measured,
+            &self.told,
+            &self.feedback,
+            &self.alerts_waiting,
+            &self.records_behind,
+        ] {
+            gauge.reset();
+        }
+        for gauge in [
+            &self.source_lag,
+            &self.event_lag,
+            &self.false_alarms_nominal,
+            &self.precision,
+            &self.response_rate,
+            &self.seconds_behind,
+        ] {
+            gauge.reset();
         }
     }
 
@@ -495,6 +529,43 @@ impl InstructionTaken<'_> {
         telemetry.instructions.with_label_values(&[self.monitor, self.ask, outcome]).inc();
         let Self { monitor, ask, by, refused } = self;
         tracing::info!(monitor, ask, by, ?refused, "instruction taken");
+    }
+}
+
+/// A step of a backfill was asked for.
+#[derive(Debug)]
+pub(super) struct BackfillStepTaken<'a> {
+    pub(super) monitor: &'a str,
+    pub(super) outcome: &'a Result<super::BackfillProgress, super::BackfillError>,
+}
+
+impl BackfillStepTaken<'_> {
+    pub(super) fn emit(&self) {
+        match self.outcome {
+            Ok(super::BackfillProgress { added, left, .. }) => {
+                tracing::info!(monitor = self.monitor, added, left, "backfill step taken");
+            }
+            Err(error) => tracing::warn!(monitor = self.monitor, %error, "backfill step not taken"),
+        }
+    }
+}
+
+/// The configuration was read again.
+#[derive(Debug)]
+pub struct Reload<'a> {
+    /// Why it was not taken in.
+    pub refused: Option<&'a str>,
+}
+
+impl Reload<'_> {
+    /// Writes the log line and moves the counter.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let outcome = if self.refused.is_some() { "refused" } else { "done" };
+        telemetry.reloads.with_label_values(&[outcome]).inc();
+        match self.refused {
+            Some(why) => tracing::error!(why, "configuration refused, what ran before goes on"),
+            None => tracing::info!("configuration taken in"),
+        }
     }
 }
 

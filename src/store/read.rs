@@ -11,8 +11,8 @@ use super::{
 use crate::{
     anomaly::{Incident, Milestone},
     pipeline::{
-        DeliveryQuery, DeliveryRow, FrameBlob, History, HistoryRange, IncidentQuery, Instructed, ModelBlob,
-        NotifierRecord, Outbox, OutboxRow, RecordedInput, SEVERITY_STEPS, StoreError,
+        Backlog, DeliveryQuery, DeliveryRow, FrameBlob, History, HistoryRange, IncidentQuery, Instructed,
+        ModelBlob, NotifierRecord, Outbox, OutboxRow, RecordedInput, SEVERITY_STEPS, StoreError,
     },
     record::{Receipt, SourceId},
     window::SliceKey,
@@ -22,6 +22,20 @@ use crate::{
 impl History for SqliteStore {
     async fn slices(&self, monitor: &str) -> Result<Vec<SliceKey>, StoreError> {
         self.read(|connection| slices(connection, monitor))
+    }
+
+    async fn span(&self, monitor: &str) -> Result<Option<(i64, i64)>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT min(start_millis), max(start_millis) FROM frames WHERE monitor = ?1";
+            connection
+                .query_row(sql, [monitor], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?)))
+                .map(|(first, last): (Option<i64>, Option<i64>)| first.zip(last))
+                .map_err(failed)
+        })
+    }
+
+    async fn backlog(&self, monitor: &str) -> Result<Option<Backlog>, StoreError> {
+        self.open_backlog(monitor)
     }
 
     async fn frames(&self, monitor: &str, range: HistoryRange) -> Result<Vec<FrameBlob>, StoreError> {

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     pipeline::{
-        Commit, CorrectableBlob, ModelBlob, MonitorCommit, Restored, RestoredMonitor, Store, StoreError,
+        BackfillStep, Commit, CorrectableBlob, FrameBlob, ModelBlob, MonitorCommit, Restored,
+        RestoredMonitor, SlicesFrom, Store, StoreError,
     },
     record::{Checkpoint, Header, PartitionId, Position, Record, RecordBatch, SourceId},
 };
@@ -51,6 +52,10 @@ impl Store for SqliteStore {
             let slices = super::read::slices(connection, monitor)?;
             Ok(RestoredMonitor { state, slices, models, correctable: correctable(connection, monitor)? })
         })
+    }
+
+    async fn backfill(&self, step: &BackfillStep) -> Result<(), StoreError> {
+        self.take_step(step)
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
@@ -204,26 +209,9 @@ fn write_monitor(
     transaction
         .prepare_cached("INSERT OR REPLACE INTO monitors (monitor, source, state) VALUES (?1, ?2, ?3)")?
         .execute(params![monitor, source.as_str(), commit.state])?;
-    for (index, key) in commit.slices.keys.iter().enumerate() {
-        transaction
-            .prepare_cached("INSERT INTO slices (monitor, number, key) VALUES (?1, ?2, ?3)")?
-            .execute(params![monitor, commit.slices.first + index, json(key)])?;
-    }
-    for frame in &commit.frames {
-        transaction
-            .prepare_cached(
-                "INSERT INTO frames (monitor, start_millis, shard, end_millis, frame) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![monitor, frame.start_millis, frame.shard, frame.end_millis, frame.bytes])?;
-    }
+    write_windows(transaction, monitor, &commit.slices, &commit.frames)?;
     write_revisions(transaction, commit)?;
-    for blob in &commit.models {
-        transaction
-            .prepare_cached(
-                "INSERT OR REPLACE INTO models (monitor, shard, through_millis, models) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![monitor, blob.shard, blob.through_millis, blob.bytes])?;
-    }
+    write_models(transaction, monitor, &commit.models)?;
     if let Some(retain_from) = commit.retain_from_millis {
         transaction
             .prepare_cached("DELETE FROM frames WHERE monitor = ?1 AND start_millis < ?2")?
@@ -234,6 +222,43 @@ fn write_monitor(
     }
     write_incidents(transaction, commit, at_millis)?;
     instructions::write(transaction, commit)
+}
+
+/// Windows and the slices that they bring.
+pub(super) fn write_windows(
+    transaction: &Transaction<'_>,
+    monitor: &str,
+    slices: &SlicesFrom,
+    frames: &[FrameBlob],
+) -> rusqlite::Result<()> {
+    for (index, key) in slices.keys.iter().enumerate() {
+        transaction
+            .prepare_cached("INSERT INTO slices (monitor, number, key) VALUES (?1, ?2, ?3)")?
+            .execute(params![monitor, slices.first + index, json(key)])?;
+    }
+    for frame in frames {
+        transaction
+            .prepare_cached(
+                "INSERT INTO frames (monitor, start_millis, shard, end_millis, frame) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![monitor, frame.start_millis, frame.shard, frame.end_millis, frame.bytes])?;
+    }
+    Ok(())
+}
+
+pub(super) fn write_models(
+    transaction: &Transaction<'_>,
+    monitor: &str,
+    models: &[ModelBlob],
+) -> rusqlite::Result<()> {
+    for blob in models {
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO models (monitor, shard, through_millis, models) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![monitor, blob.shard, blob.through_millis, blob.bytes])?;
+    }
+    Ok(())
 }
 
 fn write_revisions(transaction: &Transaction<'_>, commit: &MonitorCommit) -> rusqlite::Result<()> {

@@ -164,7 +164,7 @@ fn ratio(numerator: Option<Cell>, denominator: Option<Cell>) -> Option<Cell> {
     value.is_finite().then_some(Cell { value, weight: below })
 }
 
-fn quiet(spec: &WindowSpec) -> SliceRow {
+pub(super) fn quiet(spec: &WindowSpec) -> SliceRow {
     let empty: Vec<Aggregate> = spec.aggregates().map(Aggregate::empty).collect();
     SliceRow { events: 0, cells: cells(spec, &empty) }
 }

@@ -76,6 +76,11 @@ impl WindowSpec {
         })
     }
 
+    /// The row of a slice in a window without any of its events.
+    pub fn quiet_row(&self) -> SliceRow {
+        combine::quiet(self)
+    }
+
     /// Most slices, so that slices x measures stays within `max_series`; at least one.
     pub fn max_slices(&self) -> usize {
         (self.max_series / self.measures.len().max(1)).max(1)

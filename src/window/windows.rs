@@ -185,6 +185,31 @@ impl Windows {
         self.away = self.next_start.map(|start| (start, UNTIL_HEARD)).into_iter().collect();
     }
 
+    /// Keeps more slices, found in a past that was not counted here.
+    pub fn admit(&mut self, keys: &[SliceKey]) {
+        for key in keys.iter().filter(|key| self.registry.number(key).is_none()).cloned().collect::<Vec<_>>()
+        {
+            self.registry.admit(key);
+        }
+    }
+
+    /// Begins after a past that ends at `end_millis`, if no window has closed yet: as after [`Windows::detach`], but
+    /// what is open stays open.
+    pub fn join_after(&mut self, end_millis: i64) {
+        if self.next_start.is_none() {
+            self.next_start = Some(end_millis);
+            self.intakes
+                .values_mut()
+                .for_each(|intake| drop(intake.close(i64::MIN, end_millis, &mut Vec::new())));
+            self.away = vec![(end_millis, UNTIL_HEARD)];
+        }
+    }
+
+    /// Start of the earliest open window.
+    pub fn earliest_open(&self) -> Option<i64> {
+        self.intakes.values().filter_map(Intake::earliest).min()
+    }
+
     fn is_detached(&self) -> bool {
         self.away.last().is_some_and(|(_, to)| *to == UNTIL_HEARD)
     }
@@ -222,7 +247,7 @@ impl Windows {
 
     /// Closes the next window if it ends at or before `through_millis`. Call until it gives `None`.
     pub fn close_next(&mut self, through_millis: i64) -> Option<Closed> {
-        let earliest = self.intakes.values().filter_map(Intake::earliest).min();
+        let earliest = self.earliest_open();
         if self.is_detached() {
             return self.rejoin(earliest?, through_millis);
         }

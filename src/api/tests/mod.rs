@@ -137,6 +137,8 @@ impl Bench {
             notifiers: BTreeMap::new(),
             feed: feed.clone(),
             intakes: BTreeMap::from([("clicks".to_owned(), intake.clone())]),
+            backtests: None,
+            configuring: None,
             token: None,
         });
         let limits = ApiLimits { body_bytes_max: 4 << 20, ..ApiLimits::default() };
