@@ -197,7 +197,7 @@ mod tests {
             expected_alarm: false,
         };
         let cell = value.map(|value| Cell { value, weight: 1.0 });
-        let observed = Observed { cell, as_closed: None };
+        let observed = Observed { cell, as_closed: cell };
         Window { start_millis, observed, score: cell.map(|_| score) }
     }
 

@@ -138,9 +138,11 @@ fn write_blob<W: Write>(
             None => row.extend(std::iter::repeat_n(String::new(), 4)),
         }
         // A gap that was filled later has no value as closed: it says so.
-        let as_closed =
-            observed.as_closed.map(|cell| cell.map_or("gap".to_owned(), |cell| cell.value.to_string()));
-        row.push(as_closed.unwrap_or_default());
+        row.push(match observed.as_closed {
+            _ if !observed.is_revised() => String::new(),
+            Some(first) => first.value.to_string(),
+            None => "gap".to_owned(),
+        });
         writer.write_record(&row)?;
         rows += 1;
     }

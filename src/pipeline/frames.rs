@@ -41,8 +41,8 @@ pub struct ShardRevision {
 pub struct Observed {
     /// The value after all revisions; `None` is a gap.
     pub cell: Option<Cell>,
-    /// What was first closed, where a revision has changed it.
-    pub as_closed: Option<Option<Cell>>,
+    /// What was first closed.
+    pub as_closed: Option<Cell>,
 }
 
 /// The part of a score that charts and exports need.
@@ -87,12 +87,17 @@ impl Observed {
     /// What was first closed, and what a revision has at `index`.
     fn of(first: Option<Cell>, revision: Option<&ShardRevision>, index: usize) -> Self {
         let Some(revised) = revision.and_then(|revision| revision.cells.get(index)) else {
-            return Self { cell: first, as_closed: None };
+            return Self { cell: first, as_closed: first };
         };
         // A gap, or a slice that was not kept yet, stays one until something of it came.
         let is_gap = first.is_none() && revised.is_none_or(|cell| cell.weight == 0.0);
         let cell = if is_gap { None } else { *revised };
-        Self { cell, as_closed: (cell != first).then_some(first) }
+        Self { cell, as_closed: first }
+    }
+
+    /// Whether late events changed it.
+    pub fn is_revised(&self) -> bool {
+        self.cell != self.as_closed
     }
 }
 
@@ -293,10 +298,11 @@ mod tests {
         let frame = ShardFrame::of(&blob).unwrap();
         let found: Vec<Observed> = (0..frame.num_series()).map(|index| frame.observed(index)).collect();
         let observed = |cell, as_closed| Observed { cell, as_closed };
-        assert_eq!(found[0], observed(cell(3.0), None), "unchanged");
-        assert_eq!(found[1], observed(cell(2.0), Some(None)), "was a gap");
+        assert_eq!(found[0], observed(cell(3.0), cell(3.0)), "unchanged");
+        assert!(!found[0].is_revised() && found[1].is_revised());
+        assert_eq!(found[1], observed(cell(2.0), None), "was a gap");
         assert_eq!(found[2], observed(None, None), "kept later, and nothing came");
-        assert_eq!(found[3], observed(cell(1.0), Some(None)), "kept later");
+        assert_eq!(found[3], observed(cell(1.0), None), "kept later");
         assert_eq!(frame.observed(9), observed(None, None));
     }
 

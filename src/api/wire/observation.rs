@@ -93,13 +93,13 @@ impl ObservationWire {
     /// The observation of a series in the window that starts then. A series that was not kept yet when the window
     /// closed is a gap.
     pub fn new(start_millis: i64, observed: Observed, score: Option<StoredScore>) -> Self {
-        let Observed { cell, as_closed } = observed;
+        let (cell, is_revised) = (observed.cell, observed.is_revised());
         Self {
             time: rfc3339(start_millis),
             value: cell.map(|cell| cell.value),
             weight: cell.map(|cell| cell.weight),
-            revised: as_closed.is_some(),
-            as_closed: as_closed.flatten().map(|cell| cell.value),
+            revised: is_revised,
+            as_closed: observed.as_closed.filter(|_| is_revised).map(|cell| cell.value),
             expected: score.map(|score| score.expected),
             lower: score.map(|score| score.lower),
             upper: score.map(|score| score.upper),
