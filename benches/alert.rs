@@ -111,7 +111,7 @@ async fn measure(folder: &Path) -> Vec<Duration> {
         delivery: DeliveryPolicy::default(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
     };
-    let service = Service::start(config, surroundings, &|| None).await.expect("it starts");
+    let service = Service::start(config, None, surroundings, || None).await.expect("it starts");
     let url = format!("http://{}/v1/events?source=posts", service.address);
     let stop = service.stopping();
     let running = tokio::spawn(service.run());

@@ -72,6 +72,8 @@ impl Console {
             notifiers: BTreeMap::new(),
             feed: Feed::new(CancellationToken::new()),
             intakes: BTreeMap::new(),
+            backtests: None,
+            configuring: None,
             token: None,
         };
         Self { router: router(state, ApiLimits::default()), runtime, _folder: folder }
@@ -93,6 +95,9 @@ fn commit(slices: Vec<SliceKey>, frames: Vec<FrameBlob>, incidents: Vec<Incident
         monitor: "shop".to_owned(),
         state: Vec::new(),
         slices: SlicesFrom { first: 0, keys: slices },
+        revisions: Vec::new(),
+        correctable: Vec::new(),
+        correctable_from_millis: i64::MAX,
         frames,
         models: Vec::new(),
         incidents,
@@ -143,9 +148,16 @@ fn frame(slices: usize, window: i64) -> FrameBlob {
         events: (0..slices as u64).map(|slice| 1_000 / (slice + 1)).collect(),
         cells: (0..slices * 2).map(|index| Some(Cell { value: value(index), weight: 10.0 })).collect(),
         scores: (0..slices * 2).map(|index| Some(score(index))).collect(),
+        revision: None,
     };
     let start_millis = START + window * 5 * MINUTE;
-    FrameBlob { start_millis, end_millis: start_millis + 5 * MINUTE, shard: 0, bytes: frame.encode() }
+    FrameBlob {
+        start_millis,
+        end_millis: start_millis + 5 * MINUTE,
+        shard: 0,
+        bytes: frame.encode(),
+        revision: None,
+    }
 }
 
 /// One of many incidents over a hundred days, with twenty series.

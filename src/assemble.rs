@@ -1,22 +1,31 @@
 //! Floor 7: from a checked configuration to running parts. The only room that names two adapters.
+//!
+//! [`Parts`] are what one configuration makes. [`Service`] is what stays while a reload exchanges them.
 
+mod desk;
 mod notifiers;
+mod proposal;
+mod reload;
+mod service;
 
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::Notify, task::JoinSet};
+use axum::Router;
+use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use notifiers::notifier;
+pub use service::{Reloader, Service, Written};
 
 use crate::{
-    api::{self, ApiLimits, ApiState, Feed, MonitorInfo, NotifierInfo},
+    api::{self, ApiLimits, ApiState, Configuring, Feed, MonitorInfo, NotifierInfo},
+    backtest::Workbench,
     config::{Config, SourceConfig, SourceKind},
     notifiers::Charts,
     pipeline::{
-        Clock, Courier, DeadLetters, DeliveryPolicy, Desk, Engine, EngineLimits, History, IncidentWatcher,
-        Notifier, Outbox, RestoreError, RunError, RunPolicy, Runner, Source, SourceError, StatusBoard, Store,
-        StoreError, Telemetry, restore,
+        Backtests, Clock, Courier, DeadLetters, DeliveryPolicy, Desk, Engine, EngineLimits, History,
+        IncidentWatcher, Notifier, Outbox, RestoreError, RunError, RunPolicy, Runner, Source, SourceError,
+        StatusBoard, Store, StoreError, Telemetry, restore,
     },
     record::Checkpoint,
     sources::{FileSource, HttpIntake, HttpSource, SimulatedSource, SimulatedSourceConfig},
@@ -29,7 +38,7 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a service runs with besides its configuration.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Surroundings {
     /// The time.
     pub clock: Arc<dyn Clock>,
@@ -43,16 +52,25 @@ pub struct Surroundings {
     pub threads: usize,
 }
 
-/// A running service.
+/// What runs of one configuration.
 #[derive(Debug)]
-pub struct Service {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// What people may see of it.
-    pub board: StatusBoard,
+struct Parts {
+    router: Router,
     stop: CancellationToken,
     runners: JoinSet<Result<Engine, RunError>>,
     others: JoinSet<Result<(), ServiceError>>,
+}
+
+/// What stays while parts come and go.
+#[derive(Debug)]
+struct Lasting {
+    surroundings: Surroundings,
+    telemetry: Arc<Telemetry>,
+    board: StatusBoard,
+    /// Backtests; `None` without a folder for their results.
+    bench: Option<Arc<Workbench>>,
+    /// Whoever changes the configuration.
+    configuring: Option<Arc<dyn Configuring>>,
 }
 
 /// A service could not start or go on.
@@ -95,6 +113,9 @@ pub enum ServiceError {
         /// Where.
         why: String,
     },
+    /// What ran before a reload cannot be started again.
+    #[error("the configuration cannot be gone back to: {0}")]
+    Configuration(String),
     /// The configuration names a part that this build leaves out.
     #[error("this build has no `{0}`; build it with `--features {0}`")]
     NotBuilt(&'static str),
@@ -119,21 +140,22 @@ struct Shared {
     stop: CancellationToken,
 }
 
-impl Service {
-    /// Starts everything a configuration names. `watcher` makes a watcher of incidents for each source.
-    pub async fn start(
+impl Parts {
+    /// Starts everything a configuration names, until `stop` is cancelled.
+    async fn start(
         config: Config,
-        surroundings: Surroundings,
-        watcher: &dyn Fn() -> Option<IncidentWatcher>,
+        lasting: &Lasting,
+        stop: CancellationToken,
+        watcher: &(dyn Fn() -> Option<IncidentWatcher> + Send + Sync),
     ) -> Result<Self, ServiceError> {
-        let Surroundings { clock, store, policy, delivery, threads } = surroundings;
+        let Surroundings { clock, store, policy, delivery, threads } = lasting.surroundings.clone();
         let shared = Shared {
             clock,
             store,
-            telemetry: Arc::new(Telemetry::new()),
-            board: StatusBoard::default(),
+            telemetry: Arc::clone(&lasting.telemetry),
+            board: lasting.board.clone(),
             alerts_stored: Arc::new(Notify::new()),
-            stop: CancellationToken::new(),
+            stop,
         };
         let monitors = monitor_infos(&config.sources);
         let judged = |monitor: &MonitorInfo| (monitor.name.clone(), monitor.facts.measures.len());
@@ -141,10 +163,6 @@ impl Service {
         let charts = Charts { history, judged: monitors.iter().map(judged).collect() };
         let specs = config.sources.iter().flat_map(|source| &source.monitors);
         let specs = specs.map(|spec| (spec.facts.monitor.clone(), Arc::clone(spec))).collect();
-        let address = config.server.listen;
-        let listener =
-            TcpListener::bind(address).await.map_err(|error| ServiceError::Listen { address, error })?;
-        let address = listener.local_addr().map_err(ServiceError::Serve)?;
         let feed = Feed::new(shared.stop.clone());
         let mut runners = JoinSet::new();
         let (mut intakes, mut desks) = (BTreeMap::new(), BTreeMap::new());
@@ -168,6 +186,13 @@ impl Service {
             let stop = shared.stop.clone();
             others.spawn(async move { courier.run(stop).await.map_err(Into::into) });
         }
+        if let Some(bench) = lasting.bench.clone() {
+            let work = bench.work(shared.stop.clone());
+            others.spawn(async move {
+                work.await;
+                Ok(())
+            });
+        }
         let state = ApiState {
             history: Arc::clone(&shared.store) as Arc<dyn History>,
             board: shared.board.clone(),
@@ -179,35 +204,34 @@ impl Service {
             notifiers,
             feed,
             intakes,
+            backtests: lasting.bench.clone().map(|bench| bench as Arc<dyn Backtests>),
+            configuring: lasting.configuring.clone(),
             token: config.server.token.map(|token| token.expose().to_owned()),
         };
         let limits = ApiLimits { body_bytes_max: BODY_BYTES_MAX, timeout: REQUEST_TIMEOUT };
-        let (router, stop) = (api::router(state, limits), shared.stop.clone());
-        others.spawn(async move { api::serve(listener, router, stop).await.map_err(ServiceError::Serve) });
-        Ok(Self { address, board: shared.board, stop: shared.stop, runners, others })
+        Ok(Self { router: api::router(state, limits), stop: shared.stop, runners, others })
     }
 
-    /// Cancelled when the service should stop.
-    pub fn stopping(&self) -> CancellationToken {
-        self.stop.clone()
+    /// Nothing that runs, behind these routes.
+    fn none(router: Router, stop: &CancellationToken) -> Self {
+        Self { router, stop: stop.child_token(), runners: JoinSet::new(), others: JoinSet::new() }
     }
 
-    /// Runs until stopped or until a part fails; sources that end are done, the rest goes on. Every source
-    /// ends with a full commit.
-    pub async fn run(mut self) -> Result<(), ServiceError> {
-        let outcome = loop {
+    /// Waits until it is to stop or a part fails; sources that end are done, the rest goes on. Cancel-safe.
+    async fn ended(&mut self) -> Result<(), ServiceError> {
+        loop {
             tokio::select! {
-                () = self.stop.cancelled() => break Ok(()),
-                Some(ended) = self.runners.join_next() => if let Err(error) = flat(ended) {
-                    break Err(error);
-                },
-                Some(ended) = self.others.join_next() => if let Err(error) = flat(ended) {
-                    break Err(error);
-                },
+                () = self.stop.cancelled() => return Ok(()),
+                Some(ended) = self.runners.join_next() => drop(flat(ended)?),
+                Some(ended) = self.others.join_next() => flat(ended)?,
             }
-        };
+        }
+    }
+
+    /// Stops everything; every source ends with a full commit.
+    async fn wind_down(mut self) -> Result<(), ServiceError> {
         self.stop.cancel();
-        let mut outcome = outcome;
+        let mut outcome = Ok(());
         while let Some(ended) = self.runners.join_next().await {
             outcome = outcome.and(flat(ended).map(drop));
         }
@@ -226,6 +250,14 @@ fn flat<T, E: Into<ServiceError>>(
         Ok(outcome) => outcome.map_err(Into::into),
         Err(error) => Err(ServiceError::Serve(io::Error::other(error))),
     }
+}
+
+/// Results of backtests lie beside the store.
+fn workbench(surroundings: &Surroundings) -> Option<Arc<Workbench>> {
+    let mut folder = surroundings.store.path()?.into_os_string();
+    folder.push(".backtests");
+    let history = Arc::clone(&surroundings.store) as Arc<dyn History>;
+    Some(Arc::new(Workbench::new(folder.into(), history, Arc::clone(&surroundings.clock))))
 }
 
 /// A watcher that tells the clients of the API, and another one if there is one.

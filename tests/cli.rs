@@ -283,7 +283,7 @@ fn instant(value: &Value) -> i64 {
 #[track_caller]
 fn conserved(summary: &Value) -> u64 {
     let count = |key: &str| summary[key].as_u64().unwrap_or_else(|| panic!("no `{key}` in {summary}"));
-    let parts = ["counted", "rejected", "late", "after_close", "over_limit"];
+    let parts = ["counted", "revised", "rejected", "late", "after_close", "over_limit"];
     assert_eq!(count("records_in"), parts.map(count).iter().sum::<u64>(), "{summary}");
     count("records_in")
 }
@@ -428,9 +428,16 @@ fn csv_is_read_alike_from_plain_and_compressed_files_and_standard_input() {
         tidewatch(["backtest", "--config", &config, "--monitor", "orders", "--json", &out, "-"]);
     let said = finish_with_input(&mut command, ORDERS.to_vec());
     assert_done(&said);
-    assert!(said.stdout.contains("11 events in = 5 counted + 5 rejected + 1 late"), "{said:?}");
+    assert!(said.stdout.contains("11 events in = 5 counted + 0 revised + 5 rejected + 1 late"), "{said:?}");
     outcomes.push(json(&at("stdin.json")));
 
+    for outcome in &mut outcomes {
+        // Each names its own file.
+        let refused = outcome["refused"].take();
+        assert_eq!(refused.as_array().map(Vec::len), Some(5), "{refused}");
+        let first = refused[0].as_str().expect("text");
+        assert!(first.ends_with("line 5: the row has 3 cells, the header 5"), "{first}");
+    }
     for outcome in &outcomes {
         assert_eq!(outcome, &outcomes[0]);
     }
@@ -446,14 +453,15 @@ fn csv_is_read_alike_from_plain_and_compressed_files_and_standard_input() {
 }
 
 #[test]
-fn a_file_without_the_timestamp_column_is_refused_row_by_row() {
+fn a_file_without_the_timestamp_column_is_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let config = write_config(folder.path(), ORDERS_CONFIG);
     let (file, out) = (folder.path().join("orders.csv"), folder.path().join("out.json"));
     std::fs::write(&file, "order_id,country,quantity\n1,DE,2\n2,FR,3\n").unwrap();
-    assert_done(&backtest(&config, "orders", &[&file.display().to_string()], &out));
-    let summary = &json(&out)["summary"];
-    assert_eq!((conserved(summary), summary["rejected"].as_u64()), (2, Some(2)), "{summary}");
+    let said = backtest(&config, "orders", &[&file.display().to_string()], &out);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    let expected = "line 1: the columns lack `ordered_at`; they are: order_id, country, quantity; left out";
+    assert!(said.stderr.contains(expected) && !out.exists(), "{said:?}");
 }
 
 // --- run and export ---
@@ -505,7 +513,7 @@ async fn what_a_run_has_counted_and_refused_can_be_read_and_exported() {
     let out = folder.path().join("orders.out.csv");
     let said = export(&config, "orders", &out, &[]);
     assert_done(&said);
-    assert_eq!(header(&out), "time,measure,country,value,count,expected,lower,upper,severity");
+    assert_eq!(header(&out), "time,measure,country,value,count,expected,lower,upper,severity,as_closed");
     let rows = rows(&out);
     assert!(said.stdout.starts_with(&format!("{} observations", rows.len())), "{}", said.stdout);
     let value = |time: &str, measure: &str, country: &str| {
@@ -536,7 +544,10 @@ async fn an_export_holds_every_window_and_roll_up_once() {
     run_to_the_end(&config, "shop").await;
     let out = folder.path().join("shop.csv");
     assert_done(&export(&config, "shop", &out, &[]));
-    assert_eq!(header(&out), "time,measure,country,device,value,count,expected,lower,upper,severity");
+    assert_eq!(
+        header(&out),
+        "time,measure,country,device,value,count,expected,lower,upper,severity,as_closed"
+    );
 
     let mut events = String::new();
     let file = std::fs::File::open(folder.path().join("events.ndjson.gz")).unwrap();

@@ -27,7 +27,8 @@ const KILLS: u32 = 50;
 const EVENTS_PER_POST: usize = 15;
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// Three days of a shop with two rushes; half of its visitors go to the file, the others are posted.
+/// Three days of a shop with two rushes; half of its visitors go to the file, the others are posted. Some come late
+/// and revise windows.
 fn events() -> (String, Vec<String>) {
     let rush = |hour: i64| Fault {
         start_millis: START + hour * HOUR,
@@ -39,7 +40,11 @@ fn events() -> (String, Vec<String>) {
     };
     let faults = FaultPlan::Given(vec![rush(40), rush(62)]);
     let (mut file, mut posted) = (Vec::new(), Vec::new());
-    for event in Shop::new(&ShopConfig { seed: 11, start_millis: START, days: 3, rate: 12.0, faults }) {
+    let shop = Shop::new(&ShopConfig { seed: 11, start_millis: START, days: 3, rate: 12.0, faults });
+    let mut events: Vec<_> = shop.collect();
+    let late = |visitor: u64| if visitor % 31 < 2 { HOUR / 2 } else { 0 };
+    events.sort_by_key(|event| event.time_millis + late(event.visitor_id));
+    for event in events {
         let target = if event.visitor_id % 2 == 0 { &mut file } else { &mut posted };
         event.write_json(target);
         target.push(b'\n');
@@ -106,6 +111,7 @@ impl Run {
                 timezone = "Europe/Berlin"
                 interval = "10m"
                 allowed_lateness = "60s"
+                correction_period = "2h"
                 idle_timeout = "1d"
                 dimensions = {{ country = "geo.country", device = "device" }}
                 [monitors.{name}.measures]
@@ -193,7 +199,7 @@ async fn post_all(address: String, bodies: Vec<String>, pause: Duration) {
 /// Everything that is left of a run.
 #[derive(Debug, PartialEq)]
 struct Remains {
-    frames: BTreeMap<(String, i64, usize), Vec<u8>>,
+    frames: BTreeMap<(String, i64, usize), (Vec<u8>, Option<Vec<u8>>)>,
     incidents: BTreeMap<String, serde_json::Value>,
     outbox: Vec<(String, String)>,
     told: BTreeMap<String, Bytes>,
@@ -206,7 +212,8 @@ async fn remains(run: &Run) -> Remains {
     for monitor in ["file", "http"] {
         let range = HistoryRange { from_millis: i64::MIN, to_millis: i64::MAX, shard: None, limit: 100_000 };
         for blob in store.frames(monitor, range).await.expect("frames can be read") {
-            frames.insert((monitor.to_owned(), blob.start_millis, blob.shard), blob.bytes);
+            let key = (monitor.to_owned(), blob.start_millis, blob.shard);
+            frames.insert(key, (blob.bytes, blob.revision));
         }
     }
     let query = IncidentQuery { limit: 10_000, ..IncidentQuery::default() };
@@ -248,6 +255,8 @@ async fn fifty_kills_change_nothing() {
     peaceful.process.stop();
     let expected = remains(&peaceful).await;
     assert!(expected.frames.len() > 800, "{} windows", expected.frames.len());
+    let revised = expected.frames.values().filter(|(_, revision)| revision.is_some()).count();
+    assert!(revised > 100, "{revised} windows were revised");
     assert!(expected.told.len() >= 4, "both monitors alert: {:?}", expected.told.keys());
 
     // Paced so that file and posts both outlast the kills.

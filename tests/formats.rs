@@ -17,13 +17,14 @@ use tidewatch::{
 };
 use tokio::net::TcpListener;
 
-const KINDS: [AlertKind; 9] = [
+const KINDS: [AlertKind; 10] = [
     AlertKind::Opened,
     AlertKind::Escalated,
     AlertKind::Recovered,
     AlertKind::Resumed,
     AlertKind::Revised,
     AlertKind::Closed,
+    AlertKind::Retracted,
     AlertKind::Suppressed,
     AlertKind::Digest,
     AlertKind::Acknowledged,
@@ -184,7 +185,7 @@ async fn pagerduty_takes_every_event_and_one_key_goes_through_an_incident() {
         assert!(body.len() <= 512 * 1024, "{kind:?}: {} bytes", body.len());
         let body = check(&pagerduty, kind, &body);
         let action = match kind {
-            AlertKind::Closed => "resolve",
+            AlertKind::Closed | AlertKind::Retracted => "resolve",
             AlertKind::Acknowledged => "acknowledge",
             _ => "trigger",
         };
@@ -206,7 +207,9 @@ async fn opsgenie_creates_notes_acknowledges_and_closes_under_one_alias() {
     for (kind, path, body) in posted(|| WebhookFormat::Opsgenie { key: "k".to_owned() }).await {
         let (action, validator) = match kind {
             AlertKind::Opened | AlertKind::Suppressed | AlertKind::Digest => ("", &create),
-            AlertKind::Closed => ("/tidewatch-test-1/close?identifierType=alias", &act),
+            AlertKind::Closed | AlertKind::Retracted => {
+                ("/tidewatch-test-1/close?identifierType=alias", &act)
+            }
             AlertKind::Acknowledged => ("/tidewatch-test-1/acknowledge?identifierType=alias", &act),
             _ => ("/tidewatch-test-1/notes?identifierType=alias", &notes),
         };

@@ -72,7 +72,7 @@ async fn kills_broker_restarts_and_new_partitions_change_nothing() {
     Sent::close(&producer, "events", 9);
     service.wait_until_closed().await;
     service.wait_for("tidewatch_source_lag_records{partition=\"(all)\",source=\"clicks\"}", 0.0).await;
-    for outcome in ["late", "after_close", "rejected", "over_limit"] {
+    for outcome in ["revised", "late", "after_close", "rejected", "over_limit"] {
         assert_eq!(service.metric(&Service::outcome(outcome)).await.unwrap_or(0.0), 0.0, "{outcome}");
     }
     service.process.stop();

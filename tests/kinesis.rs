@@ -77,7 +77,7 @@ async fn reshard_under_load(kind: Kind, events: i64) {
     }
     assert_eq!(stream.put_into_each(&Sent::last()).await, 3);
     service.wait_until_closed().await;
-    for outcome in ["late", "after_close", "rejected", "over_limit"] {
+    for outcome in ["revised", "late", "after_close", "rejected", "over_limit"] {
         assert_eq!(service.metric(&Service::outcome(outcome)).await.unwrap_or(0.0), 0.0, "{outcome}");
     }
     service.stop();

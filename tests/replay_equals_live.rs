@@ -6,7 +6,7 @@ mod support;
 use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::prelude::*;
-use support::{Results, SHOP, assert_conserved, batches, engine};
+use support::{Results, assert_conserved, batches, corrected, engine};
 use tidewatch::{
     backtest::backtest,
     pipeline::{EngineLimits, History, HistoryRange, RecordedInput, SourceState, StatusBoard, SystemClock},
@@ -17,8 +17,10 @@ use tidewatch_datasets::shop::{Fault, FaultKind, FaultPlan, Shop, ShopConfig};
 
 const START: i64 = 1_772_323_200_000; // 2026-03-01T00:00:00Z
 const HOUR: i64 = 3_600_000;
+/// How late some events come.
+const LATE_MILLIS: i64 = HOUR / 3;
 
-/// Two days of a shop in three partitions, with a rush, a late event and two bad records.
+/// Two days of a shop in three partitions, with a rush, late events, one of them too late, and two bad records.
 fn partitions() -> BTreeMap<&'static str, Vec<String>> {
     let rush = Fault {
         start_millis: START + 40 * HOUR,
@@ -31,14 +33,17 @@ fn partitions() -> BTreeMap<&'static str, Vec<String>> {
     let config =
         ShopConfig { seed: 3, start_millis: START, days: 2, rate: 8.0, faults: FaultPlan::Given(vec![rush]) };
     let mut lines: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for event in Shop::new(&config) {
+    let late = |time: i64, visitor: u64| if visitor.is_multiple_of(29) { time + LATE_MILLIS } else { time };
+    let mut events: Vec<_> = Shop::new(&config).collect();
+    events.sort_by_key(|event| late(event.time_millis, event.visitor_id));
+    for event in events {
         let partition = ["a", "b", "c"][(event.visitor_id % 3) as usize];
         let mut line = Vec::new();
         event.write_json(&mut line);
         lines.entry(partition).or_default().push(String::from_utf8(line).expect("JSON is text"));
     }
     let a = lines.get_mut("a").expect("a third of the visitors");
-    let late = a[100].clone();
+    let late = a[60].clone();
     a.insert(3000, late);
     a.insert(2000, "{\"event_time\":\"soon\"}".to_owned());
     a.insert(1000, "no JSON".to_owned());
@@ -49,7 +54,7 @@ fn partitions() -> BTreeMap<&'static str, Vec<String>> {
 fn run(lines: &BTreeMap<&str, Vec<String>>, sizes: &[usize], turns: &[usize], threads: usize) -> Results {
     let mut queues: Vec<std::vec::IntoIter<RecordBatch>> =
         lines.iter().map(|(partition, lines)| batches(partition, lines, sizes).into_iter()).collect();
-    let mut engine = engine(SHOP, threads);
+    let mut engine = engine(&corrected("3h"), threads);
     let names: Vec<PartitionId> = lines.keys().map(|name| PartitionId::new(*name)).collect();
     engine.await_partitions(&names, 0);
     let mut results = Results::default();
@@ -69,7 +74,8 @@ fn run(lines: &BTreeMap<&str, Vec<String>>, sizes: &[usize], turns: &[usize], th
     }
     results.take(engine.take_commit(true, 0).map(|(commit, _)| commit).as_ref());
     let totals = assert_conserved(&engine);
-    assert_eq!((totals.num_rejected(), totals.late), (2, 1));
+    assert_eq!((totals.num_rejected(), totals.late, totals.waiting), (2, 1, 0));
+    assert!(totals.revised > 200, "{totals:?}");
     results
 }
 
@@ -78,6 +84,7 @@ fn any_batching_interleaving_and_thread_count_give_the_same_bits() {
     let lines = partitions();
     let straight = run(&lines, &[500], &[0, 1, 2], 1);
     assert!(straight.frames.len() > 500, "{} windows", straight.frames.len());
+    assert!(straight.revisions.len() > 100, "{} revisions", straight.revisions.len());
     assert!(!straight.alerts.is_empty(), "the rush opens an incident");
     let mut runner = proptest::test_runner::TestRunner::new_with_rng(
         proptest::test_runner::Config { cases: 12, ..Default::default() },
@@ -102,7 +109,7 @@ async fn a_backtest_of_the_same_records_gives_the_same_bits() {
     for (partition, lines) in &lines {
         std::fs::write(folder.path().join(partition), lines.join("\n")).expect("a temporary file");
     }
-    let source = support::source(SHOP);
+    let source = support::source(&corrected("3h"));
     let files = FileSourceConfig {
         paths: vec![format!("{}/*", folder.path().display())],
         format: source.format,
@@ -124,8 +131,14 @@ async fn a_backtest_of_the_same_records_gives_the_same_bits() {
     let range = HistoryRange { from_millis: i64::MIN, to_millis: i64::MAX, shard: None, limit: 100_000 };
     let blobs = found.store.frames("shop", range).await.expect("frames can be read");
     let frames: BTreeMap<(i64, usize), Vec<u8>> =
-        blobs.into_iter().map(|blob| ((blob.start_millis, blob.shard), blob.bytes)).collect();
+        blobs.iter().map(|blob| ((blob.start_millis, blob.shard), blob.bytes.clone())).collect();
     assert!(frames == straight.frames, "windows and scores are the same bits");
+    let revised =
+        blobs.into_iter().filter_map(|blob| Some(((blob.start_millis, blob.shard), blob.revision?)));
+    assert!(
+        revised.collect::<BTreeMap<_, _>>() == straight.revisions,
+        "revisions stand beside their windows"
+    );
     let incidents: BTreeMap<String, String> = found
         .incidents
         .iter()
@@ -149,7 +162,7 @@ fn a_replay_repeats_what_the_wall_clock_did() {
 }
 
 fn live(lines: &BTreeMap<&str, Vec<String>>) -> (Results, Vec<RecordedInput>) {
-    let mut engine = engine(SHOP, 2);
+    let mut engine = engine(&corrected("3h"), 2);
     engine.await_partitions(&lines.keys().map(|name| PartitionId::new(*name)).collect::<Vec<_>>(), START);
     let mut results = Results::default();
     let mut inputs = Vec::new();
@@ -189,7 +202,7 @@ fn live(lines: &BTreeMap<&str, Vec<String>>) -> (Results, Vec<RecordedInput>) {
 }
 
 fn replay(lines: &BTreeMap<&str, Vec<String>>, inputs: &[RecordedInput], size: usize) -> Results {
-    let mut engine = engine(SHOP, 1);
+    let mut engine = engine(&corrected("3h"), 1);
     engine.await_partitions(&lines.keys().map(|name| PartitionId::new(*name)).collect::<Vec<_>>(), START);
     let mut fed: BTreeMap<&str, usize> = lines.keys().map(|name| (*name, 0)).collect();
     let mut results = Results::default();

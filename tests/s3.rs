@@ -43,6 +43,11 @@ struct Service {
 
 impl Service {
     fn start(keys: &str, interval: &str) -> Self {
+        Self::with(keys, &format!("interval = \"{interval}\""))
+    }
+
+    /// `monitor` are keys of the monitor.
+    fn with(keys: &str, monitor: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = free.local_addr().expect("bound").to_string();
@@ -63,7 +68,7 @@ impl Service {
             [monitors.shop]
             source = "objects"
             timestamp = "at"
-            interval = "{interval}"
+            {monitor}
             allowed_lateness = "1h"
             dimensions = {{ country = "country" }}
             [monitors.shop.measures]
@@ -158,6 +163,40 @@ async fn hourly_folders_are_read_as_they_fill_and_late_objects_with_them() {
     Bucket::shared().put(&[(format!("{}/too-late.json", folder(of(6))), late.as_bytes(), None)]);
     tokio::time::sleep(Duration::from_millis(700)).await;
     service.until_events(507).await;
+    service.process.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_objects_revise_windows_within_the_correction_period() {
+    let hour = now_seconds() / HOUR * HOUR;
+    let of = |back: i64| hour - back * HOUR;
+    let folder = |back: i64| folder(of(back)).replace("hourly/", "corrected/");
+    let put = |back: i64, name: &str, count: i64| {
+        let body = lines(of(back), count);
+        Bucket::shared().put(&[(format!("{}/{name}", folder(back)), body.as_bytes(), None)]);
+    };
+    (3..=6).for_each(|back| put(back, "a.json", 100));
+    let keys = "url = \"s3://shop/corrected/{{yyyyMMdd}}/{{HHmm}}/\"\nstart = \"6h\"";
+    let mut service = Service::with(keys, "interval = \"10m\"\ncorrection_period = \"6h\"");
+    service.until_events(400).await;
+    // Five hours old: beyond the hour that is the default without `correction_period`.
+    put(5, "late.json", 50);
+    service.until_events(450).await;
+    service.process.kill();
+    service.process.spawn();
+    put(1, "a.json", 10);
+    service.until_events(460).await;
+    let totals = wait_until("the next window to close", async || {
+        service.totals().await.filter(|totals| totals["waiting"] == 0)
+    })
+    .await;
+    assert_eq!((&totals["revised"], &totals["counted"]), (&50.into(), &410.into()), "{totals}");
+    let at = jiff::Timestamp::from_second(of(5)).expect("a time");
+    let path = format!("api/v1/monitors/shop/observations?measure=views&from={at}&limit=1");
+    let found = get_json(&format!("http://{}/{path}", service.address)).await.expect("the service answers");
+    let window = &found["observations"][0];
+    assert_eq!((&window["value"], &window["as_closed"]), (&150.0.into(), &100.0.into()), "{found}");
+    assert_eq!(window["revised"], true);
     service.process.stop();
 }
 

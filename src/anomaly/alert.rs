@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use tidewatch_detectors::{Side, log10_rate_of_severity};
 
 use super::{
-    Conditions, DigestEntry, Impact, Incident, IncidentKind, MonitorFacts, Pacing, RuleEvent, SeverityTrack,
-    Updates,
+    Conditions, DigestEntry, Impact, Incident, IncidentKind, IncidentState, MonitorFacts, Pacing, RuleEvent,
+    SeverityTrack, Updates,
     pace::{Pace, Verdict},
 };
 
@@ -109,10 +109,12 @@ pub enum AlertKind {
     Recovered,
     /// It is off again after that.
     Resumed,
-    /// What explains it is not what was told.
+    /// What was told is not so: something else explains it, or late events changed its numbers.
     Revised,
     /// It is over.
     Closed,
+    /// Late events left nothing of it.
+    Retracted,
     /// The rule's cap is reached: further alerts are held back.
     Suppressed,
     /// Everything of an hour or a day in one message.
@@ -131,6 +133,7 @@ impl AlertKind {
             Self::Resumed => "resumed",
             Self::Revised => "revised",
             Self::Closed => "closed",
+            Self::Retracted => "retracted",
             Self::Suppressed => "suppressed",
             Self::Digest => "digest",
             Self::Acknowledged => "acknowledged",
@@ -329,9 +332,14 @@ fn speak(
     moment: Moment<'_>,
     updates: &mut Updates,
 ) {
-    let silent = !rule.conditions.wants(event_of(incident, kind));
+    // Whether a revision is told was decided by what it did.
+    let is_decided = matches!(kind, AlertKind::Retracted | AlertKind::Revised);
+    let silent = !is_decided && !rule.conditions.wants(event_of(incident, kind));
     let verdict = match kind {
-        AlertKind::Closed | AlertKind::Recovered | AlertKind::Resumed => Verdict::Tell { held_back: 0 },
+        AlertKind::Closed | AlertKind::Retracted | AlertKind::Recovered | AlertKind::Resumed => {
+            Verdict::Tell { held_back: 0 }
+        }
+        _ if incident.is_closed() => Verdict::Tell { held_back: 0 },
         // Remembered as told, so that later events of the incident are.
         _ if silent || rule.pacing.digest.is_some() => Verdict::Tell { held_back: 0 },
         _ => pace.judge(rule.pacing, &incident.id, moment.at_millis),
@@ -376,6 +384,37 @@ fn speak(
     }
 }
 
+/// Tells those who were told of `incident` that late events changed its numbers, or left nothing of it. Whoever hears
+/// of ends hears that too, or would keep an incident open that was taken back.
+pub(super) fn tell_revision(
+    incident: &mut Incident,
+    was_open: bool,
+    paces: &mut BTreeMap<usize, Pace>,
+    moment: Moment<'_>,
+    updates: &mut Updates,
+) {
+    let is_gone = incident.state == IncidentState::Retracted;
+    let kind = if is_gone { AlertKind::Retracted } else { AlertKind::Revised };
+    for (index, rule) in moment.facts.rules.iter().enumerate() {
+        let conditions = &rule.conditions;
+        let asked = if is_gone {
+            conditions.wants(RuleEvent::Retracted) || was_open && conditions.wants(RuleEvent::Closed)
+        } else {
+            let quiet = incident.is_muted(moment.at_millis)
+                || !conditions.speaks_at(moment.at_millis, &moment.facts.zone);
+            conditions.wants(RuleEvent::Revised) && !quiet
+        };
+        if asked && incident.told.contains_key(&index) {
+            speak(incident, (index, rule), kind, paces.entry(index).or_default(), moment, updates);
+        }
+    }
+    if is_gone {
+        for pace in paces.values_mut() {
+            pace.release(&incident.id);
+        }
+    }
+}
+
 /// Tells every notifier that was told of `incident` that somebody takes care of it, once.
 pub(super) fn acknowledged(incident: &Incident, facts: &MonitorFacts, at_millis: i64) -> Vec<Alert> {
     let mut alerts = Vec::new();
@@ -406,6 +445,7 @@ fn event_of(incident: &Incident, kind: AlertKind) -> RuleEvent {
         (_, AlertKind::Escalated) => RuleEvent::Escalated,
         (_, AlertKind::Recovered | AlertKind::Resumed) => RuleEvent::Recovered,
         (_, AlertKind::Revised) => RuleEvent::Revised,
+        (_, AlertKind::Retracted) => RuleEvent::Retracted,
         _ => RuleEvent::Opened,
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alert, Anomaly, Incident, IncidentKind, MonitorFacts, Mute, SeverityTrack, WindowView,
+    Alert, Anomaly, Incident, IncidentKind, MonitorFacts, Mute, SeverityTrack, WindowMarks, WindowView,
     alert::{self, Moment},
     group::{self, Along, OpenIncident, OpenIncidents},
     pace::{HeldBack, Pace},
@@ -23,12 +23,14 @@ use crate::window::SliceKey;
 /// The open incidents of a monitor and the number of the next one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IncidentBook {
-    open: OpenIncidents,
+    pub(super) open: OpenIncidents,
     num_opened: u64,
     /// What each rule remembers.
-    paces: BTreeMap<usize, Pace>,
+    pub(super) paces: BTreeMap<usize, Pace>,
     associations: Associations,
     along: Along,
+    /// Incidents that are over and of which a window can still be revised.
+    pub(super) past: OpenIncidents,
 }
 
 /// Below every threshold, and still a number that JSON can hold.
@@ -43,6 +45,10 @@ pub struct Updates {
     pub alerts: Vec<Alert>,
     /// Alerts held back for the first time.
     pub held_back: HeldBack,
+    /// What must be known of the window to revise it.
+    pub marks: WindowMarks,
+    /// Ids of incidents that late events changed enough to say so.
+    pub news: Vec<String>,
 }
 
 impl IncidentBook {
@@ -69,7 +75,11 @@ impl IncidentBook {
         let mut updates = Updates::default();
         alert::flush_digests(view.facts, &mut self.paces, view.end_millis, &mut updates.alerts);
         self.associations.learn(view);
-        let touched = if changed.is_empty() { Vec::new() } else { self.take(view, changed) };
+        let (touched, joined) =
+            if changed.is_empty() { (Vec::new(), Vec::new()) } else { self.take(view, changed) };
+        if view.facts.revisable_millis > 0 {
+            updates.marks = self.mark(view, &joined);
+        }
         for open in self.open.values_mut() {
             if open.incident.kind == IncidentKind::Minor {
                 // An anomaly that grew up lives on in the paging incident.
@@ -113,12 +123,13 @@ impl IncidentBook {
             }
             updates.incidents.push(open.incident.clone());
         }
-        self.open.retain(|_, open| !open.incident.is_closed());
+        self.let_go(view.facts);
         updates
     }
 
-    /// Gives the anomalies of a window to their incidents; says which those are.
-    fn take(&mut self, view: &WindowView<'_>, changed: &[Anomaly]) -> Vec<u64> {
+    /// Gives the anomalies of a window to their incidents; says which incidents changed, and which series joined
+    /// which.
+    fn take(&mut self, view: &WindowView<'_>, changed: &[Anomaly]) -> (Vec<u64>, Vec<(u64, usize)>) {
         let (page, minor): (Vec<_>, Vec<_>) = changed.iter().partition(|anomaly| anomaly.is_page());
         let space = Space::new(view);
         let mut num_opened = self.num_opened;
@@ -139,7 +150,11 @@ impl IncidentBook {
             open(IncidentKind::Minor, first)
         });
         self.num_opened = num_opened;
-        self.explain(view, &space, &homes)
+        let joined = |(number, joining): (&u64, &Vec<&Anomaly>)| {
+            joining.iter().map(|anomaly| (*number, anomaly.series)).collect::<Vec<_>>()
+        };
+        let joined = homes.joining.iter().flat_map(joined).collect();
+        (self.explain(view, &space, &homes), joined)
     }
 
     fn explain(&mut self, view: &WindowView<'_>, space: &Space<'_>, homes: &group::Homes<'_>) -> Vec<u64> {
@@ -252,6 +267,7 @@ impl IncidentBook {
             open.incident.close();
             open.incident
         };
+        self.past.clear();
         std::mem::take(&mut self.open).into_values().map(closed).collect()
     }
 

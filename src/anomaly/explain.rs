@@ -60,6 +60,12 @@ pub(super) struct Explained {
     pub(super) steps: Vec<Step>,
     /// The same over the windows since in which nothing spoke for it.
     aside: Vec<Step>,
+    /// Start of the first window in the steps, of the last one that counts, and of the newest.
+    since_millis: Option<i64>,
+    counted_millis: Option<i64>,
+    last_millis: i64,
+    /// What the newest window added to the steps, or set aside.
+    newest: Option<(i64, Vec<Option<Step>>)>,
     /// Windows with anomalies so far.
     windows: u32,
     /// Measures with anomalies so far.
@@ -136,6 +142,7 @@ impl Explained {
         let now = steps_of(view, Some(space), &self.slices);
         let is_first = self.steps.get(self.measure).is_none_or(|step| step.windows == 0);
         let counts = is_first || self.is_still_off(&now);
+        self.note(view, &now);
         add_all(&mut self.aside, &now);
         if counts {
             self.resume();
@@ -145,6 +152,7 @@ impl Explained {
     /// Sets a window aside in which nothing speaks for it; says whether the slices are still off in it.
     pub(super) fn set_aside(&mut self, view: &WindowView<'_>) -> bool {
         let now = steps_of(view, None, &self.slices);
+        self.note(view, &now);
         add_all(&mut self.aside, &now);
         self.is_still_off(&now)
     }
@@ -167,6 +175,7 @@ impl Explained {
     }
 
     fn resume(&mut self) {
+        self.counted_millis = Some(self.last_millis);
         add_all(&mut self.steps, &std::mem::take(&mut self.aside));
     }
 
@@ -193,8 +202,33 @@ impl Explained {
         if self.slices != slices {
             self.steps.clear();
             self.aside.clear();
+            (self.since_millis, self.counted_millis, self.newest) = (None, None, None);
         }
         (self.slices, self.share, self.measure) = (slices, share, measure);
+    }
+
+    fn note(&mut self, view: &WindowView<'_>, now: &[Step]) {
+        self.since_millis.get_or_insert(view.start_millis);
+        self.last_millis = view.start_millis;
+        let parts = || now.iter().map(|step| (step.windows > 0).then_some(*step)).collect();
+        self.newest = (view.facts.revisable_millis > 0).then(|| (view.start_millis, parts()));
+    }
+
+    /// Hands out what the window that starts then added to the steps.
+    pub(super) fn take_newest(&mut self, start_millis: i64) -> Option<Vec<Option<Step>>> {
+        self.newest.take().filter(|(start, _)| *start == start_millis).map(|(_, steps)| steps)
+    }
+
+    /// The sums that hold the window that starts then; `None` when none does.
+    pub(super) fn sums_of(&mut self, start_millis: i64) -> Option<&mut [Step]> {
+        self.since_millis.filter(|since| *since <= start_millis)?;
+        let counts = self.counted_millis.is_some_and(|counted| start_millis <= counted);
+        Some(if counts { &mut self.steps } else { &mut self.aside })
+    }
+
+    /// Forgets what only a search needs: the incident is over.
+    pub(super) fn settle(&mut self) {
+        (self.sum, self.newest) = (SpaceSum::default(), None);
     }
 
     /// The measure to be named, and whether it is clearly the one that broke first. Of a ratio of funnel steps the step is
@@ -259,6 +293,16 @@ impl Explained {
 }
 
 impl Step {
+    /// Takes back what one window added.
+    pub(super) fn lose(&mut self, window: &Self) {
+        self.actual -= window.actual;
+        self.expected -= window.expected;
+        self.lower -= window.lower;
+        self.upper -= window.upper;
+        self.variance -= window.variance;
+        self.windows = self.windows.saturating_sub(1);
+    }
+
     fn change(&self) -> f64 {
         (self.actual - self.expected) / self.expected.abs().max(f64::MIN_POSITIVE)
     }

@@ -53,6 +53,10 @@ pub(super) struct OpenIncident {
     pub(super) active: BTreeSet<usize>,
     /// Every series that took part.
     pub(super) seen: BTreeSet<usize>,
+    /// Starts of its anomalous windows that can still be revised.
+    pub(super) loud: BTreeSet<i64>,
+    /// It has anomalous windows that can no longer be revised.
+    pub(super) is_settled: bool,
     pub(super) explained: Explained,
     /// Windows since anything spoke for it.
     quiet: u32,
@@ -66,8 +70,9 @@ pub(super) type OpenIncidents = BTreeMap<u64, OpenIncident>;
 impl OpenIncident {
     pub(super) fn new(incident: Incident) -> Self {
         let (active, seen) = (BTreeSet::new(), BTreeSet::new());
+        let (loud, explained) = (BTreeSet::new(), Explained::default());
         let heard_millis = incident.opened_millis;
-        Self { incident, active, seen, explained: Explained::default(), quiet: 0, heard_millis }
+        Self { incident, active, seen, loud, is_settled: false, explained, quiet: 0, heard_millis }
     }
 
     /// Takes a window without any anomaly of its own; says whether its slices are still off.
@@ -322,6 +327,8 @@ pub(super) fn merge(all: &mut OpenIncidents, space: &Space<'_>, joined: &[u64]) 
     let kept = all.get_mut(older)?;
     kept.active.extend(&absorbed.active);
     kept.seen.extend(&absorbed.seen);
+    kept.loud.extend(&absorbed.loud);
+    kept.is_settled |= absorbed.is_settled;
     kept.incident.absorb(&absorbed.incident);
     kept.incident.num_members = kept.seen.len();
     kept.explained.begin(space, one, measure);

@@ -35,6 +35,23 @@ pub enum IncidentState {
     Open,
     /// Over.
     Closed,
+    /// Taken back: with what came late, none of its windows is anomalous.
+    Retracted,
+}
+
+/// How late events changed an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Revision {
+    /// How many times one of its windows was revised.
+    pub times: u32,
+    /// End of the window with which the last revision took effect.
+    pub at_millis: i64,
+    /// Expected sum before the first revision.
+    pub expected: f64,
+    /// Actual sum before the first revision.
+    pub actual: f64,
+    /// How far the deviation has moved since that was last told.
+    pub(super) untold: f64,
 }
 
 /// What the deviation amounts to so far, in the measure's unit.
@@ -129,6 +146,9 @@ pub struct Incident {
     pub actual: f64,
     /// What it amounts to; `None` for measures that do not add up.
     pub impact: Option<Impact>,
+    /// What late events made of it, if any came.
+    #[serde(default)]
+    pub revision: Option<Revision>,
     /// One sentence with numbers, slice and start.
     pub summary: String,
     /// The anomalous series, most unusual first; at most [`MEMBERS_KEPT`].
@@ -173,7 +193,7 @@ impl Incident {
 
     /// True when over.
     pub fn is_closed(&self) -> bool {
-        self.state == IncidentState::Closed
+        self.state != IncidentState::Open
     }
 }
 
@@ -203,6 +223,7 @@ impl Incident {
             expected: 0.0,
             actual: 0.0,
             impact: None,
+            revision: None,
             summary: String::new(),
             members: Vec::new(),
             num_members: 0,
@@ -215,6 +236,12 @@ impl Incident {
     /// It ended with its last anomalous window.
     pub(super) fn close(&mut self) {
         self.state = IncidentState::Closed;
+        self.closed_millis = Some(self.until_millis);
+    }
+
+    /// Nothing of it is left.
+    pub(super) fn retract(&mut self) {
+        self.state = IncidentState::Retracted;
         self.closed_millis = Some(self.until_millis);
     }
 

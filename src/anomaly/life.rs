@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Incident, IncidentKind, alert::ESCALATION_STEP};
+use super::{Incident, IncidentKind, IncidentState, Updates, alert::ESCALATION_STEP};
 
 /// Nobody is told of an incident while all of this holds; its end is told all the same, if it was told before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,10 @@ pub enum MilestoneKind {
     Resumed,
     /// It is over.
     Closed,
+    /// Late events changed its numbers.
+    Revised,
+    /// Late events left nothing of it.
+    Retracted,
 }
 
 impl MilestoneKind {
@@ -48,6 +52,8 @@ impl MilestoneKind {
             Self::Recovered => "recovered",
             Self::Resumed => "resumed",
             Self::Closed => "closed",
+            Self::Revised => "revised",
+            Self::Retracted => "retracted",
         }
     }
 }
@@ -108,6 +114,20 @@ impl Lives {
                 life.calm = calm;
                 let kind = if calm { MilestoneKind::Recovered } else { MilestoneKind::Resumed };
                 milestones.push(Milestone::of(incident, kind, at_millis));
+            }
+        }
+        milestones
+    }
+
+    /// The milestones of incidents that late events changed.
+    pub fn revise(&mut self, updates: &Updates, at_millis: i64) -> Vec<Milestone> {
+        let mut milestones = Vec::new();
+        for incident in updates.incidents.iter().filter(|incident| updates.news.contains(&incident.id)) {
+            let is_gone = incident.state == IncidentState::Retracted;
+            let kind = if is_gone { MilestoneKind::Retracted } else { MilestoneKind::Revised };
+            milestones.push(Milestone::of(incident, kind, at_millis));
+            if is_gone {
+                self.0.remove(&incident.id);
             }
         }
         milestones

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tidewatch_detectors::{Score, Side};
 
-use super::WindowView;
+use super::{WindowView, revise::Loud};
 
 /// Anomalies are recorded from this page severity on.
 pub const PAGE_RECORDED_FROM: f64 = 60.0;
@@ -101,6 +101,26 @@ impl Anomaly {
     /// Actual less expected over the anomalous windows.
     pub fn deviation(&self) -> f64 {
         self.actual - self.expected
+    }
+
+    /// Whether a window that starts then is one of its span.
+    pub(super) fn spans(&self, start_millis: i64) -> bool {
+        self.opened_millis <= start_millis && start_millis < self.until_millis
+    }
+
+    /// One of its windows has another value now.
+    pub(super) fn revise(&mut self, by: f64) {
+        self.actual += by;
+    }
+
+    /// One of its windows is not anomalous any more; false when none is left.
+    pub(super) fn lose(&mut self, loud: &Loud) -> bool {
+        self.actual -= loud.actual;
+        self.expected -= loud.expected;
+        self.lower -= loud.lower;
+        self.upper -= loud.upper;
+        self.num_windows = self.num_windows.saturating_sub(1);
+        self.num_windows > 0
     }
 
     fn open(series: usize, view: &WindowView<'_>, actual: f64, score: &Score) -> Self {
@@ -237,6 +257,22 @@ impl AnomalyTracker {
         closed
     }
 
+    /// Revises the open anomaly of a series, if a window that starts then is one of its span; `revise` says whether
+    /// anything is left of it.
+    pub(super) fn revise(
+        &mut self,
+        series: usize,
+        start_millis: i64,
+        revise: impl FnOnce(&mut Anomaly) -> bool,
+    ) {
+        let Some(anomaly) = self.open.get_mut(&series).filter(|anomaly| anomaly.spans(start_millis)) else {
+            return;
+        };
+        if !revise(anomaly) {
+            self.open.remove(&series);
+        }
+    }
+
     /// How many anomalies are open.
     pub fn num_open(&self) -> usize {
         self.open.len()
@@ -285,6 +321,7 @@ pub(super) mod tests {
             funnel: Vec::new(),
             zone: TimeZone::UTC,
             calm_windows: 2,
+            revisable_millis: 0,
             rules: Vec::new(),
         }
     }

@@ -56,7 +56,7 @@ pub enum RuleEvent {
     Escalated,
     /// Nothing of it is off any more, and it is not over yet; and when it is off again after that.
     Recovered,
-    /// What explains it is not what was told: another measure, direction or slice.
+    /// What was told is not so: another measure, direction or slice explains it, or late events changed its numbers.
     Revised,
     /// It is over.
     Closed,
@@ -66,6 +66,8 @@ pub enum RuleEvent {
     Acknowledged,
     /// Most of what is sent cannot be used.
     EngineTrouble,
+    /// Late events left nothing of it.
+    Retracted,
 }
 
 /// Times of the week in the monitor's zone.

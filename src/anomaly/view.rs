@@ -71,6 +71,8 @@ pub struct MonitorFacts {
     pub zone: TimeZone,
     /// How many calm windows end an anomaly.
     pub calm_windows: u32,
+    /// How far before the start of a closing window those end that can still be revised; 0 where none can.
+    pub revisable_millis: i64,
     /// Who is told from which severity on.
     pub rules: Vec<AlertRule>,
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tidewatch_detectors::Side;
 use utoipa::ToSchema;
 
-use super::{Impact, Incident, IncidentKind, IncidentState, Member, Money, Related, SeverityTrack};
+use super::{Impact, Incident, IncidentKind, IncidentState, Member, Money, Related, Revision, SeverityTrack};
 
 /// One incident.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -24,7 +24,7 @@ pub struct IncidentWire {
     /// of what is sent cannot be used).
     #[schema(example = "deviation")]
     pub kind: &'static str,
-    /// `open` or `closed`.
+    /// `open`, `closed`, or `retracted`: with events that came late, none of its windows is anomalous.
     #[schema(example = "open")]
     pub state: &'static str,
     /// Start of the first anomalous window.
@@ -67,12 +67,29 @@ pub struct IncidentWire {
     pub actual: f64,
     /// What it amounts to; `null` for measures that do not add up.
     pub impact: Option<ImpactWire>,
+    /// What events that came late made of it; `null` if none came for its windows.
+    pub revised: Option<RevisionWire>,
     /// One sentence.
     pub summary: String,
     /// The anomalous series, most unusual first; only the first hundred.
     pub members: Vec<MemberWire>,
     /// How many series took part.
     pub num_members: usize,
+}
+
+/// How late events changed an incident. `expected`, `actual`, `impact` and the sentence are as revised.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(title = "Revision")]
+pub struct RevisionWire {
+    /// End of the window with which the last revision took effect.
+    #[schema(format = DateTime)]
+    pub at: String,
+    /// How many times one of its windows was revised.
+    pub times: u32,
+    /// `expected` before the first revision.
+    pub expected_before: f64,
+    /// `actual` before the first revision.
+    pub actual_before: f64,
 }
 
 /// How a severity went. Each is kept, none rewritten.
@@ -191,9 +208,21 @@ impl From<&Incident> for IncidentWire {
             expected: incident.expected,
             actual: incident.actual,
             impact: incident.impact.as_ref().map(ImpactWire::from),
+            revised: incident.revision.as_ref().map(RevisionWire::from),
             summary: incident.summary.clone(),
             members: incident.members.iter().map(MemberWire::from).collect(),
             num_members: incident.num_members,
+        }
+    }
+}
+
+impl From<&Revision> for RevisionWire {
+    fn from(revision: &Revision) -> Self {
+        Self {
+            at: rfc3339(revision.at_millis),
+            times: revision.times,
+            expected_before: revision.expected,
+            actual_before: revision.actual,
         }
     }
 }
@@ -270,6 +299,7 @@ const fn state_word(state: IncidentState) -> &'static str {
     match state {
         IncidentState::Open => "open",
         IncidentState::Closed => "closed",
+        IncidentState::Retracted => "retracted",
     }
 }
 

@@ -3,10 +3,7 @@
 //! Every window of a long range is looked at, or its extremes would be missed; but of each frame only the one series
 //! is made, and the next page is read while one is decoded.
 
-use crate::{
-    pipeline::{BlobError, FrameReader, History, HistoryRange, SHARD_SLICES, StoredScore},
-    window::Cell,
-};
+use crate::pipeline::{BlobError, FrameReader, History, HistoryRange, Observed, SHARD_SLICES, StoredScore};
 
 use super::{error::ApiError, wire::ObservationWire};
 
@@ -17,13 +14,13 @@ const PAGE: usize = 1_000;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Window {
     pub(super) start_millis: i64,
-    cell: Option<Cell>,
+    observed: Observed,
     score: Option<StoredScore>,
 }
 
 impl From<Window> for ObservationWire {
     fn from(window: Window) -> Self {
-        Self::new(window.start_millis, window.cell, window.score)
+        Self::new(window.start_millis, window.observed, window.score)
     }
 }
 
@@ -61,8 +58,8 @@ impl<'c> Column<'c> {
             let decode = move || {
                 let mut reader = FrameReader::default();
                 let mut window = |blob: &crate::pipeline::FrameBlob| {
-                    let (cell, score) = reader.series(&blob.bytes, index)?;
-                    Ok(Window { start_millis: blob.start_millis, cell, score })
+                    let (observed, score) = reader.observed(blob, index)?;
+                    Ok(Window { start_millis: blob.start_millis, observed, score })
                 };
                 blobs.iter().map(&mut window).collect()
             };
@@ -147,8 +144,8 @@ impl Thinned {
 
 impl Bucket {
     fn take(&mut self, window: Window) {
-        let Some(cell) = window.cell else { return };
-        let value = |kept: &Option<Window>| kept.and_then(|kept| kept.cell).map(|cell| cell.value);
+        let Some(cell) = window.observed.cell else { return };
+        let value = |kept: &Option<Window>| kept.and_then(|kept| kept.observed.cell).map(|cell| cell.value);
         if value(&self.lowest).is_none_or(|lowest| cell.value < lowest) {
             self.lowest = Some(window);
         }
@@ -188,6 +185,7 @@ pub(super) fn windows_per_point(num_windows: u64, points: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::window::Cell;
 
     fn window(start_millis: i64, value: Option<f64>, severity: f32) -> Window {
         let score = StoredScore {
@@ -199,7 +197,8 @@ mod tests {
             expected_alarm: false,
         };
         let cell = value.map(|value| Cell { value, weight: 1.0 });
-        Window { start_millis, cell, score: cell.map(|_| score) }
+        let observed = Observed { cell, as_closed: None };
+        Window { start_millis, observed, score: cell.map(|_| score) }
     }
 
     fn starts(windows: &[Window], width_millis: i64) -> Vec<i64> {

@@ -14,7 +14,7 @@ use tokio::task::JoinError;
 
 use super::wire::ErrorWire;
 use crate::{
-    pipeline::{BlobError, DeskError, Refused, RestoreError, StoreError},
+    pipeline::{BacktestsError, BlobError, DeskError, Refused, RestoreError, StoreError},
     sources::HttpIntakeError,
 };
 
@@ -61,6 +61,11 @@ impl ApiError {
     /// 403: it is known who asks, and they may not.
     pub(super) fn forbidden(error: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, error)
+    }
+
+    /// 409: things are not as the client thinks, or cannot become so.
+    pub(super) fn conflict(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, error)
     }
 
     /// 413: over the limit.
@@ -119,6 +124,20 @@ impl From<StoreError> for ApiError {
                 Self::unavailable(why)
             }
             StoreError::Conflict(_) | StoreError::Unusable(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<BacktestsError> for ApiError {
+    fn from(error: BacktestsError) -> Self {
+        match error {
+            BacktestsError::Full(_) => Self::unavailable(error.to_string()),
+            BacktestsError::Unknown(_) | BacktestsError::Unfinished { .. } => {
+                Self::not_found(error.to_string())
+            }
+            BacktestsError::Files(_) => Self::internal(&error),
+            BacktestsError::Store(error) => error.into(),
+            BacktestsError::Damaged(error) => error.into(),
         }
     }
 }

@@ -40,7 +40,7 @@ pub(super) async fn limit_time(
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let is_post = request.method() == Method::POST;
+    let is_post = matches!(*request.method(), Method::POST | Method::PUT);
     let most = if is_post { POST_TIMEOUT } else { limits.timeout };
     tokio::time::timeout(most, next.run(request)).await.map_err(|_| {
         let seconds = most.as_secs_f64();

@@ -26,7 +26,11 @@ const LIMIT_MAX: usize = 500;
 /// Special times are shown from so long before an incident on.
 const EVENTS_BEFORE_MILLIS: i64 = 6 * 3_600_000;
 
-const STATES: [(&str, IncidentState); 2] = [("open", IncidentState::Open), ("closed", IncidentState::Closed)];
+const STATES: [(&str, IncidentState); 3] = [
+    ("open", IncidentState::Open),
+    ("closed", IncidentState::Closed),
+    ("retracted", IncidentState::Retracted),
+];
 const KINDS: [(&str, IncidentKind); 4] = [
     ("deviation", IncidentKind::Deviation),
     ("minor", IncidentKind::Minor),
@@ -80,7 +84,7 @@ pub(super) fn wanted(params: &mut Params) -> Result<IncidentQuery, ApiError> {
     tag = "incidents",
     params(
         ("monitor" = Option<String>, Query, description = "Only of this monitor"),
-        ("state" = Option<String>, Query, description = "Only `open` or only `closed` ones"),
+        ("state" = Option<String>, Query, description = "Only `open`, `closed` or `retracted` ones"),
         ("kind" = Option<String>, Query, description = "Only `deviation`, `minor`, `no_data` or `engine_trouble`"),
         ("min_severity" = Option<f64>, Query, minimum = 0, maximum = 100,
             description = "Only with at least this peak severity"),

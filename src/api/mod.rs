@@ -9,18 +9,25 @@
 //! own, take what pages send, or be fed by Firehose. What people ask of a monitor is carried out by its run loop and
 //! answered after the commit, as posts are.
 //!
-//! Not here: TLS, users and roles; a proxy in front does these. Nothing is changed but by POST and DELETE.
+//! Not here: TLS, users and roles; a proxy in front does these. Nothing is changed but by POST, PUT and
+//! DELETE.
 
+mod backfill;
+mod backtests;
 mod body;
 mod calendar;
 mod care;
+mod change;
 mod column;
+mod config;
+mod configuring;
 mod deliveries;
 mod entered;
 mod error;
 mod events;
 mod feedback;
 mod firehose;
+mod front;
 mod guard;
 mod health;
 mod histogram;
@@ -60,7 +67,12 @@ use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub use configuring::{
+    BeforeAfter, ConfigChange, ConfigProblemWire, ConfigWire, Configuring, ConfiguringError, ProposalWire,
+    ProposedDimensionWire, ProposedMeasureWire, ReloadedWire, TriedChange,
+};
 pub use deliveries::NotifierInfo;
+pub use front::{Front, Pass};
 use state::App;
 pub use state::{ApiLimits, ApiState, MeasureInfo, MonitorInfo};
 pub use stream::Feed;
@@ -143,8 +155,18 @@ fn guarded_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(feedback::missed))
         .routes(routes!(feedback::list))
         .routes(routes!(feedback::undo))
+        .routes(routes!(backfill::step))
+        .routes(routes!(backtests::list, backtests::order))
+        .routes(routes!(backtests::compare))
+        .routes(routes!(backtests::one, backtests::remove))
+        .routes(routes!(backtests::report))
         .routes(routes!(entered::add))
         .routes(routes!(entered::remove))
+        .routes(routes!(config::show, config::save))
+        .routes(routes!(config::preview))
+        .routes(routes!(config::create))
+        .routes(routes!(config::reload, config::reloaded))
+        .routes(routes!(config::propose))
         .routes(routes!(stream::listen))
         .routes(routes!(rules::list))
         .routes(routes!(deliveries::notifiers))

@@ -1,6 +1,7 @@
 //! The observations of one series, with what was expected: the data of a chart.
 //!
-//! Values are as first closed. The open windows are not here, nor what retention has deleted.
+//! Values are as late events left them, with the one first closed beside. The open windows are not here, nor what
+//! retention has deleted.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -46,7 +46,7 @@ pub(super) fn complete(document: &mut OpenApi, has_token: bool) {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.post, &mut item.delete].into_iter().filter_map(Option::as_mut)
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.delete].into_iter().filter_map(Option::as_mut)
 }
 
 fn share(operation: &mut Operation, is_guarded: bool) {

@@ -44,7 +44,7 @@ pub(super) struct PreviewedWire {
     rule: String,
     /// The notifiers it would have gone to.
     to: Vec<String>,
-    /// `opened`, `escalated`, `recovered`, `resumed`, `revised`, `closed`, `suppressed` or `digest`.
+    /// `opened`, `escalated`, `recovered`, `resumed`, `revised`, `closed`, `retracted`, `suppressed` or `digest`.
     kind: &'static str,
     /// Event time.
     #[schema(format = DateTime)]

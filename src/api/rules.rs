@@ -160,6 +160,7 @@ fn word(event: RuleEvent) -> &'static str {
         RuleEvent::Escalated => "escalated",
         RuleEvent::Recovered => "recovered",
         RuleEvent::Revised => "revised",
+        RuleEvent::Retracted => "retracted",
         RuleEvent::Closed => "closed",
         RuleEvent::NoData => "no_data",
         RuleEvent::Acknowledged => "acknowledged",

@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
+use tokio::sync::Semaphore;
 
 use super::{
+    configuring::Configuring,
     deliveries::{NotifierInfo, Tests},
     error::ApiError,
     keys::KeysInFlight,
@@ -15,7 +17,7 @@ use super::{
 use crate::{
     anomaly::MonitorFacts,
     calendar::Calendar,
-    pipeline::{Clock, Desk, History, MonitorSpec, SourceState, StatusBoard, Telemetry},
+    pipeline::{Backtests, Clock, Desk, History, MonitorSpec, SourceState, StatusBoard, Telemetry},
     record::SourceId,
     sources::HttpIntake,
     window::MeasureKind,
@@ -43,6 +45,10 @@ pub struct ApiState {
     pub feed: Feed,
     /// The sources that take posts, by name.
     pub intakes: BTreeMap<String, HttpIntake>,
+    /// Where backtests are run and kept; `None` without a folder to keep them in.
+    pub backtests: Option<Arc<dyn Backtests>>,
+    /// Whoever holds the configuration's files; `None` when it does not come from files.
+    pub configuring: Option<Arc<dyn Configuring>>,
     /// What a client must show as a bearer token; `None` lets everyone in.
     pub token: Option<String>,
 }
@@ -168,14 +174,23 @@ pub(super) struct App {
     pub(super) limits: ApiLimits,
     pub(super) keys: KeysInFlight,
     pub(super) slices: SliceCache,
+    /// Whose turn it is to judge the past again.
+    pub(super) rescoring: Semaphore,
     pub(super) tests: Tests,
     pub(super) openapi: String,
 }
 
 impl App {
     pub(super) fn new(parts: ApiState, limits: ApiLimits, openapi: String) -> Self {
-        let (keys, slices, tests) = (KeysInFlight::default(), SliceCache::default(), Tests::default());
-        Self { parts, limits, keys, slices, tests, openapi }
+        Self {
+            parts,
+            limits,
+            keys: KeysInFlight::default(),
+            slices: SliceCache::default(),
+            tests: Tests::default(),
+            rescoring: Semaphore::new(1),
+            openapi,
+        }
     }
 
     /// A configured monitor.

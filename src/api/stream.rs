@@ -82,7 +82,11 @@ impl<'i> From<&'i Incident> for ChangeWire<'i> {
         Self {
             id: &incident.id,
             monitor: &incident.monitor,
-            state: if incident.state == IncidentState::Open { "open" } else { "closed" },
+            state: match incident.state {
+                IncidentState::Open => "open",
+                IncidentState::Closed => "closed",
+                IncidentState::Retracted => "retracted",
+            },
             severity: incident.severity.peak,
             summary: &incident.summary,
         }

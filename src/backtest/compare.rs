@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Backtest, Label};
-use crate::anomaly::{Incident, IncidentWire};
+use crate::anomaly::{Incident, IncidentWire, pair};
 
 /// A change of the peak severity by more than this is told.
 const MOVED_SEVERITY: f64 = 5.0;
@@ -51,27 +51,21 @@ struct MovedWire {
 }
 
 impl<'b> Comparison<'b> {
-    /// Incidents are the same when they overlap; each has at most one partner, those that share most time first.
+    /// Of what people would have heard of. See [`Comparison::of`].
     pub fn new(before: &'b Backtest, after: &'b Backtest, severity: f64, confirmed: &'b [Label]) -> Self {
         let heard = |found: &'b Backtest| -> Vec<&'b Incident> {
             found.incidents.iter().filter(|incident| found.is_heard(incident, severity)).collect()
         };
-        let (old, new) = (heard(before), heard(after));
-        let mut pairs = Vec::new();
-        for (a, first) in old.iter().enumerate() {
-            for (b, second) in new.iter().enumerate() {
-                let shared = overlap(span(first), span(second));
-                if shared > 0 {
-                    pairs.push((shared, a, b));
-                }
-            }
-        }
-        pairs.sort_by_key(|(shared, a, b)| (std::cmp::Reverse(*shared), *a, *b));
+        Self::of(heard(before), heard(after), confirmed)
+    }
+
+    /// Incidents are the same when they overlap; each has at most one partner, those that share most time first.
+    #[expect(clippy::needless_pass_by_value, reason = "made for this call")]
+    pub fn of(old: Vec<&'b Incident>, new: Vec<&'b Incident>, confirmed: &'b [Label]) -> Self {
+        let pairs = pair(&old, &new);
         let (mut partner_of_old, mut partner_of_new) = (vec![None; old.len()], vec![None; new.len()]);
-        for (_, a, b) in pairs {
-            if partner_of_old[a].is_none() && partner_of_new[b].is_none() {
-                (partner_of_old[a], partner_of_new[b]) = (Some(b), Some(a));
-            }
+        for (a, b) in pairs {
+            (partner_of_old[a], partner_of_new[b]) = (Some(b), Some(a));
         }
         let alone = |incidents: &[&'b Incident], partners: &[Option<usize>]| {
             let of = incidents.iter().zip(partners).filter(|(_, partner)| partner.is_none());

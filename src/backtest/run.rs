@@ -11,8 +11,8 @@ use crate::{
     anomaly::{Incident, IncidentKind, IncidentWire, MonitorFacts},
     pipeline::{
         Clock, DeadLetters, Engine, EngineLimits, History, HistoryRange, IncidentQuery, LettersKept,
-        MonitorSpec, RestoreError, RunError, RunPolicy, Runner, Source, StatusBoard, Store, StoreError,
-        Telemetry, Totals, restore,
+        MonitorSpec, MonitorStatus, RestoreError, RunError, RunPolicy, Runner, Source, StatusBoard, Store,
+        StoreError, Telemetry, Totals, restore,
     },
     record::{Decoder, RejectSample, SourceId},
     store::SqliteStore,
@@ -35,6 +35,8 @@ pub struct Backtest {
     pub interval_millis: i64,
     /// Start of the first and end of the last closed window; equal when none closed.
     pub span_millis: (i64, i64),
+    /// Series with a score in the last window.
+    pub num_judged: usize,
 }
 
 /// The numbers of a backtest. `records_in` is the sum of the five after it.
@@ -44,6 +46,8 @@ pub struct BacktestSummary {
     pub records_in: u64,
     /// Aggregated.
     pub counted: u64,
+    /// Late, and merged into closed windows within `correction_period`.
+    pub revised: u64,
     /// Refused.
     pub rejected: u64,
     /// Too late for their window.
@@ -85,7 +89,6 @@ pub async fn backtest(
 ) -> Result<Backtest, BacktestError> {
     let store = Arc::new(SqliteStore::temporary()?);
     let (facts, interval_millis) = (spec.facts.clone(), spec.window.grid.width().millis());
-    let monitor = facts.monitor.clone();
     let refused = Refused::default();
     let history = HistoryRun {
         source_id: SourceId::new("backtest"),
@@ -98,17 +101,8 @@ pub async fn backtest(
         refused: Some(refused.clone()),
     };
     let engine = history.run(&store).await?;
-    let totals = engine.status().remove(0);
-    let first = HistoryRange { from_millis: i64::MIN, to_millis: i64::MAX, shard: None, limit: 1 };
-    let first = store.frames(&monitor, first).await?.first().map(|frame| frame.start_millis);
-    let last = totals.closed_through_millis;
-    let query = IncidentQuery { monitor: Some(monitor), limit: usize::MAX >> 1, ..IncidentQuery::default() };
-    let mut incidents = store.incidents(&query).await?;
-    incidents.sort_by_key(|incident| (incident.opened_millis, incident.id.len(), incident.id.clone()));
-    let summary = BacktestSummary::new(&totals.totals, totals.num_series as u64);
-    let span_millis = first.zip(last).unwrap_or_default();
-    let refused = refused.list();
-    Ok(Backtest { incidents, summary, refused, store, facts, interval_millis, span_millis })
+    let found = Backtest::of(store, facts, interval_millis, &engine.status().remove(0)).await?;
+    Ok(Backtest { refused: refused.list(), ..found })
 }
 
 /// One monitor over a source that ends.
@@ -182,6 +176,7 @@ impl BacktestSummary {
         Self {
             records_in: totals.events,
             counted: totals.counted,
+            revised: totals.revised + totals.waiting,
             rejected: totals.num_rejected(),
             late: totals.late,
             after_close: totals.after_close,
@@ -199,6 +194,31 @@ fn named(refused: &RejectSample) -> String {
 }
 
 impl Backtest {
+    /// What a monitor left in a store.
+    pub(super) async fn of(
+        store: Arc<SqliteStore>,
+        facts: MonitorFacts,
+        interval_millis: i64,
+        status: &MonitorStatus,
+    ) -> Result<Self, StoreError> {
+        let monitor = Some(facts.monitor.clone());
+        let query = IncidentQuery { monitor, limit: usize::MAX >> 1, ..IncidentQuery::default() };
+        let mut incidents = store.incidents(&query).await?;
+        incidents.sort_by_key(|incident| (incident.opened_millis, incident.id.len(), incident.id.clone()));
+        let summary = BacktestSummary::new(&status.totals, status.num_series as u64);
+        let span_millis = match store.span(&facts.monitor).await? {
+            Some((first, last)) => {
+                let range = HistoryRange { from_millis: last, to_millis: i64::MAX, shard: None, limit: 1 };
+                let end = store.frames(&facts.monitor, range).await?.first().map(|blob| blob.end_millis);
+                (first, end.unwrap_or(last))
+            }
+            None => (0, 0),
+        };
+        let num_judged = status.num_judged;
+        let refused = Vec::new();
+        Ok(Self { incidents, summary, refused, store, facts, interval_millis, span_millis, num_judged })
+    }
+
     /// The first refused events, each with its file, its place and why.
     pub fn refused_lines(&self) -> impl Iterator<Item = String> {
         self.refused.iter().map(named)
@@ -209,7 +229,19 @@ impl Backtest {
     pub fn is_heard(&self, incident: &Incident, severity: f64) -> bool {
         let told =
             if self.facts.rules.is_empty() { incident.severity.peak >= severity } else { incident.is_told() };
-        incident.kind == IncidentKind::Deviation && told
+        self.is_deviation(incident) && told
+    }
+
+    /// What came before was learned, and is not told.
+    pub fn tell_from(&mut self, millis: i64) {
+        let (begin, end) = self.span_millis;
+        self.span_millis = (millis.clamp(begin, end), end);
+        self.incidents.retain(|incident| incident.opened_millis >= millis);
+    }
+
+    /// Whether an incident is a deviation that may page.
+    pub(super) fn is_deviation(&self, incident: &Incident) -> bool {
+        incident.monitor == self.facts.monitor && incident.kind == IncidentKind::Deviation
     }
 
     /// The published JSON document.

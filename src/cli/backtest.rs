@@ -12,7 +12,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{inputs, open, output};
 use crate::{
     anomaly::{Incident, IncidentKind},
-    backtest::{Backtest, Goal, Outline, Review, backtest as run_backtest, outlines, tune, write_report},
+    backtest::{
+        Backtest, Goal, NabFigures, Outline, RateFigures, Review, backtest as run_backtest, outlines, tune,
+        write_report,
+    },
     pipeline::{EngineLimits, StatusBoard, SystemClock},
     sources::{Damages, Reach},
 };
@@ -82,18 +85,22 @@ pub(super) async fn backtest(arguments: BacktestArguments) -> anyhow::Result<()>
     };
     let review =
         labels.as_ref().map(|labels| Review::new(&found, labels, arguments.split, arguments.severity));
+    let split = if labels.is_some() { arguments.split } else { 0.0 };
+    let rates = RateFigures::new(&found, labels.as_deref(), split, arguments.severity);
+    let nab = labels.as_deref().and_then(|labels| NabFigures::new(&found, labels, arguments.severity));
     if let Some(path) = &arguments.json {
         let mut document = found.to_json();
         if let Some(review) = &review {
             document["judged"] = serde_json::to_value(review.figures())?;
         }
+        document["rate"] = serde_json::to_value(rates)?;
+        document["nab"] = serde_json::to_value(nab)?;
         output::write(path, &(serde_json::to_string_pretty(&document)? + "\n"))?;
     }
     if let Some(path) = &arguments.csv {
         output::write(path, &found.to_csv())?;
     }
     if let Some(path) = &arguments.report {
-        let split = if labels.is_some() { arguments.split } else { 0.0 };
         let tuning = tune(&found, labels.as_deref(), split, Goal::BestF1);
         let labels = labels.as_deref().unwrap_or_default();
         let html = write_report(&found, &tuning, labels, review.as_ref(), arguments.severity).await?;
@@ -105,6 +112,10 @@ pub(super) async fn backtest(arguments: BacktestArguments) -> anyhow::Result<()>
     report(&found, arguments.severity);
     for line in review.iter().flat_map(|review| review.figures().lines()) {
         output::line(line);
+    }
+    output::line(rates.line());
+    if let Some(nab) = nab {
+        output::line(nab.line());
     }
     Ok(())
 }
@@ -127,7 +138,11 @@ impl Run<'_> {
         let config = open::config(self.config)?;
         let (source, mut spec) = open::monitor(config, self.monitor)?;
         if let Some(millis) = lateness_millis {
-            Arc::make_mut(&mut Arc::make_mut(&mut spec).window).allowed_lateness_millis = millis;
+            let spec = Arc::make_mut(&mut spec);
+            let window = Arc::make_mut(&mut spec.window);
+            // What comes too late shall be counted as such.
+            (window.allowed_lateness_millis, window.correction_millis) = (millis, 0);
+            spec.facts.revisable_millis = 0;
         }
         let inputs = inputs::inputs(self.inputs, &source, &spec).await?;
         let files = inputs.files()?;
@@ -238,9 +253,10 @@ fn report(found: &Backtest, severity: f64) {
         summary.series,
     ));
     output::line(format!(
-        "{} events in = {} counted + {} rejected + {} late + {} after close + {} over limit",
+        "{} events in = {} counted + {} revised + {} rejected + {} late + {} after close + {} over limit",
         summary.records_in,
         summary.counted,
+        summary.revised,
         summary.rejected,
         summary.late,
         summary.after_close,

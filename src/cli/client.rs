@@ -40,11 +40,16 @@ impl ServiceArguments {
             token = token.or_else(|| server.token.map(|token| token.expose().to_owned()));
         }
         let url = url.ok_or_else(|| Exit::Usage("say where the service is: --url or --config".to_owned()))?;
-        Ok(Client { url: url.trim_end_matches('/').to_owned(), token })
+        Ok(Client::new(&url, token))
     }
 }
 
 impl Client {
+    /// A service at a URL.
+    pub(super) fn new(url: &str, token: Option<String>) -> Self {
+        Self { url: url.trim_end_matches('/').to_owned(), token }
+    }
+
     /// Reads; `query` is left out where it has no value.
     pub(super) async fn get(&self, path: &str, query: &[(&str, Option<String>)]) -> anyhow::Result<Value> {
         let pairs: Vec<String> = query

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use indicatif::ProgressBar;
 
 use super::{Exit, backtest::Run, open, output};
 use crate::{
     anomaly::Incident,
-    backtest::{Comparison, FailOn},
+    backtest::{Backtest, Comparison, FailOn, Label, backtest_stored, said_labels},
 };
 
 /// Arguments of `compare`.
@@ -22,9 +23,15 @@ pub(super) struct CompareArguments {
     /// The monitor, of the same name in both
     #[arg(long)]
     monitor: String,
-    /// Files, patterns, or - for standard input; .gz and .zst are read as they are
-    #[arg(required = true)]
+    /// Files or patterns; .gz and .zst are read as they are. Without any, the windows in the store of `--config` are
+    /// judged again, and confirmed incidents are those that people confirmed
     inputs: Vec<String>,
+    /// Without inputs: only incidents from this RFC 3339 time on; what was before is learned
+    #[arg(long, conflicts_with = "inputs")]
+    from: Option<String>,
+    /// Without inputs: only windows before this RFC 3339 time
+    #[arg(long, conflicts_with = "inputs")]
+    to: Option<String>,
     /// Where nobody is alerted by the configuration: compare incidents from this peak severity on
     #[arg(long, default_value_t = 70.0)]
     severity: f64,
@@ -46,16 +53,20 @@ pub(super) async fn compare(arguments: CompareArguments) -> anyhow::Result<()> {
     if arguments.inputs.iter().any(|input| input == "-") {
         return Err(Exit::Usage("standard input can be read once only; give files".into()).into());
     }
-    if arguments.fail_on.contains(&FailOn::ConfirmedLost) && arguments.confirmed.is_none() {
+    let is_live = arguments.inputs.is_empty();
+    if arguments.fail_on.contains(&FailOn::ConfirmedLost) && arguments.confirmed.is_none() && !is_live {
         return Err(Exit::Usage("--fail-on confirmed-lost needs --confirmed FILE".into()).into());
     }
-    let run = |config| Run { config, monitor: &arguments.monitor, inputs: &arguments.inputs };
-    let before = run(&arguments.config).backtest(arguments.threads, None).await?;
-    let after = run(&arguments.with).backtest(arguments.threads, None).await?;
-    let confirmed = match &arguments.confirmed {
-        Some(path) => open::labels(path, &before)?,
-        None => Vec::new(),
+    let (before, after, mut confirmed) = if is_live {
+        stored(&arguments).await?
+    } else {
+        let run = |config| Run { config, monitor: &arguments.monitor, inputs: &arguments.inputs };
+        let before = run(&arguments.config).backtest(arguments.threads, None).await?;
+        (before, run(&arguments.with).backtest(arguments.threads, None).await?, Vec::new())
     };
+    if let Some(path) = &arguments.confirmed {
+        confirmed.extend(open::labels(path, &before)?);
+    }
     let comparison = Comparison::new(&before, &after, arguments.severity, &confirmed);
     if let Some(path) = &arguments.json {
         output::write(path, &(serde_json::to_string_pretty(&comparison.to_wire())? + "\n"))?;
@@ -70,6 +81,48 @@ pub(super) async fn compare(arguments: CompareArguments) -> anyhow::Result<()> {
         .into());
     }
     Ok(())
+}
+
+/// Both configurations over what the store of the first holds, and what people confirmed.
+async fn stored(arguments: &CompareArguments) -> anyhow::Result<(Backtest, Backtest, Vec<Label>)> {
+    let config = open::config(&arguments.config)?;
+    let store = open::store(&config.store)?;
+    let (_, is) = open::monitor(config, &arguments.monitor)?;
+    let (_, would_be) = open::monitor(open::config(&arguments.with)?, &arguments.monitor)?;
+    if is.shape() != would_be.shape() {
+        return Err(Exit::Usage(format!(
+            "stored windows have another shape than `{}` asks for (`{}`, not `{}`); give the events as files",
+            arguments.with.display(),
+            is.shape(),
+            would_be.shape()
+        ))
+        .into());
+    }
+    let from = open::instant("--from", arguments.from.as_deref(), i64::MIN)?;
+    let range = (i64::MIN, open::instant("--to", arguments.to.as_deref(), i64::MAX)?);
+    let bar = ProgressBar::new_spinner();
+    let told = |windows: u64, _: i64| {
+        bar.set_message(format!("{windows} windows"));
+        bar.tick();
+        std::future::ready(true)
+    };
+    let mut before = backtest_stored(&store, is, range, told).await?;
+    let mut after = backtest_stored(&store, would_be, range, told).await?;
+    bar.finish_and_clear();
+    before.tell_from(from);
+    after.tell_from(from);
+    if before.summary.windows == 0 {
+        return Err(Exit::Usage(format!(
+            "the store holds no window of `{}` in that time",
+            arguments.monitor
+        ))
+        .into());
+    }
+    output::line(format!("{} stored windows judged under both", before.summary.windows));
+    let (first, last) = before.span_millis;
+    let mut confirmed = said_labels(&store, &arguments.monitor).await?;
+    confirmed.retain(|label| label.start_millis < last && label.end_millis > first);
+    Ok((before, after, confirmed))
 }
 
 fn print(comparison: &Comparison<'_>) {

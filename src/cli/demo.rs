@@ -6,11 +6,11 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use tidewatch_datasets::shop::{Fault, FaultKind, FaultPlan, ShopConfig};
 
-use super::{output, run};
+use super::{open, output, run};
 use crate::{
     anomaly::{Incident, IncidentKind, IncidentState},
-    assemble::{Service, Surroundings},
-    config::{Config, Environment, SourceKind},
+    assemble::{Service, Surroundings, Written},
+    config::{Config, SourceKind},
     pipeline::{
         AcceleratedClock, Clock, DeliveryPolicy, IncidentWatcher, RunPolicy, StatusBoard, SystemClock,
     },
@@ -46,11 +46,18 @@ pub(super) async fn demo(arguments: DemoArguments) -> anyhow::Result<()> {
     std::fs::create_dir_all(&folder)?;
     let live_millis = live_from(SystemClock.now_millis());
     let clock = Arc::new(AcceleratedClock::new(live_millis, arguments.speed.max(1.0)));
-    let text = DEMO_CONFIG.replace("127.0.0.1:8321", &arguments.listen);
-    let mut config = Config::parse(&text, &Environment::default())?;
-    for source in &mut config.sources {
-        source.kind = SourceKind::Simulated(shop(arguments.seed, live_millis));
-    }
+    let file = folder.join("tidewatch.toml");
+    std::fs::write(&file, DEMO_CONFIG.replace("127.0.0.1:8321", &arguments.listen))?;
+    let (files, mut config) = open::files(&file)?;
+    let seed = arguments.seed;
+    let prepare = move |config: &mut Config| {
+        for source in &mut config.sources {
+            if let SourceKind::Simulated(simulated) = &mut source.kind {
+                *simulated = shop(seed, live_millis);
+            }
+        }
+    };
+    prepare(&mut config);
     let surroundings = Surroundings {
         clock: clock.clone(),
         store: Arc::new(SqliteStore::open(&folder.join("demo.db"), Durability::Normal)?),
@@ -62,7 +69,9 @@ pub(super) async fn demo(arguments: DemoArguments) -> anyhow::Result<()> {
     output::line(format!("  {}", folder.display()));
     let watcher =
         move || Some(Box::new(move |incident: &Incident| show(incident, live_millis)) as IncidentWatcher);
-    let service = Service::start(config, surroundings, &watcher).await?;
+    let written = Written { files, prepare: Box::new(prepare) };
+    let service = Service::start(config, Some(written), surroundings, watcher).await?;
+    tokio::spawn(run::reload_on_signal(service.reloader()));
     output::line(format!("Open  http://{}/  in a browser.", service.address));
     output::line(format!("Learning {HISTORY_DAYS} days of history ..."));
     let (board, stop) = (service.board.clone(), service.stopping());
@@ -132,6 +141,9 @@ fn show(incident: &Incident, live_millis: i64) {
     let severity = incident.severity.peak;
     match incident.state {
         IncidentState::Closed => output::line(format!("  closed  {:8} {}", incident.id, incident.summary)),
+        IncidentState::Retracted => {
+            output::line(format!("  revoked {:8} {}", incident.id, incident.summary));
+        }
         IncidentState::Open if incident.is_new() => {
             let share = incident.share * 100.0;
             output::line(format!(

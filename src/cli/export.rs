@@ -8,11 +8,11 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
-use jiff::Timestamp;
 
-use super::{Exit, open, output};
+use super::{open, output};
 use crate::{
     anomaly::rfc3339,
+    backtest::said_labels,
     pipeline::{FrameBlob, History, HistoryRange, MonitorSpec, SHARD_SLICES, ShardFrame},
     store::SqliteStore,
     window::SliceKey,
@@ -39,22 +39,24 @@ pub(super) struct ExportArguments {
     /// The CSV file to write
     #[arg(long)]
     out: PathBuf,
+    /// Write what people confirmed, and reported as missed, as labels for `backtest --labels` instead
+    #[arg(long)]
+    labels: bool,
 }
 
 pub(super) async fn export(arguments: ExportArguments) -> anyhow::Result<()> {
     let config = open::config(&arguments.config)?;
-    let (path, durability) = (config.store.path.clone(), config.store.durability);
+    let store = open::store(&config.store)?;
     let (_, spec) = open::monitor(config, &arguments.monitor)?;
-    if !path.exists() {
-        return Err(Exit::Usage(format!("no store `{}`; has the service run yet?", path.display())).into());
-    }
-    let store = SqliteStore::open(&path, durability)?;
     let mut range = HistoryRange {
-        from_millis: instant("--from", arguments.from.as_deref(), i64::MIN)?,
-        to_millis: instant("--to", arguments.to.as_deref(), i64::MAX)?,
+        from_millis: open::instant("--from", arguments.from.as_deref(), i64::MIN)?,
+        to_millis: open::instant("--to", arguments.to.as_deref(), i64::MAX)?,
         shard: None,
         limit: PAGE,
     };
+    if arguments.labels {
+        return export_labels(&arguments, &store, (range.from_millis, range.to_millis)).await;
+    }
     let context = || format!("could not write `{}`", arguments.out.display());
     let mut writer =
         csv::Writer::from_writer(BufWriter::new(File::create(&arguments.out).with_context(context)?));
@@ -81,18 +83,31 @@ pub(super) async fn export(arguments: ExportArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn instant(name: &str, text: Option<&str>, default: i64) -> anyhow::Result<i64> {
-    let Some(text) = text else { return Ok(default) };
-    let instant: Timestamp = text
-        .parse()
-        .map_err(|_| Exit::Usage(format!("{name}: `{text}` is not RFC 3339, e.g. 2026-03-01T00:00:00Z")))?;
-    Ok(instant.as_millisecond())
+/// What people confirmed and what they reported as missed, as `backtest --labels` reads it.
+async fn export_labels(
+    arguments: &ExportArguments,
+    store: &SqliteStore,
+    (from_millis, to_millis): (i64, i64),
+) -> anyhow::Result<()> {
+    let context = || format!("could not write `{}`", arguments.out.display());
+    let mut writer = csv::Writer::from_path(&arguments.out).with_context(context)?;
+    writer.write_record(["start", "end", "name"]).with_context(context)?;
+    let mut labels = said_labels(store, &arguments.monitor).await?;
+    labels.retain(|label| label.start_millis >= from_millis && label.start_millis < to_millis);
+    for label in &labels {
+        let row = [rfc3339(label.start_millis), rfc3339(label.end_millis), label.name.clone()];
+        writer.write_record(row).with_context(context)?;
+    }
+    writer.flush().with_context(context)?;
+    output::line(format!("{} labels in `{}`", labels.len(), arguments.out.display()));
+    Ok(())
 }
 
 fn header(spec: &MonitorSpec) -> Vec<String> {
     let mut names = vec!["time".to_owned(), "measure".to_owned()];
     names.extend(spec.window.dimensions.iter().cloned());
-    names.extend(["value", "count", "expected", "lower", "upper", "severity"].map(str::to_owned));
+    let columns = ["value", "count", "expected", "lower", "upper", "severity", "as_closed"];
+    names.extend(columns.map(str::to_owned));
     names
 }
 
@@ -102,17 +117,18 @@ fn write_blob<W: Write>(
     slices: &[SliceKey],
     blob: &FrameBlob,
 ) -> anyhow::Result<usize> {
-    let frame = ShardFrame::decode(&blob.bytes)?;
+    let frame = ShardFrame::of(blob)?;
     let width = spec.window.measures.len();
     let time = rfc3339(blob.start_millis);
     let mut rows = 0;
-    for (index, (cell, score)) in frame.cells.iter().zip(&frame.scores).enumerate() {
-        let Some(cell) = cell else { continue };
+    for index in 0..frame.num_series() {
+        let observed = frame.observed(index);
+        let Some(cell) = observed.cell else { continue };
         let slice = &slices[blob.shard * SHARD_SLICES + index / width];
         let mut row = vec![time.clone(), spec.window.measures[index % width].name.clone()];
         row.extend(slice.0.iter().map(|value| value.as_deref().unwrap_or_default().to_owned()));
         row.extend([cell.value.to_string(), cell.weight.to_string()]);
-        match score {
+        match frame.scores.get(index).and_then(Option::as_ref) {
             Some(score) => row.extend([
                 score.expected.to_string(),
                 score.lower.to_string(),
@@ -121,6 +137,10 @@ fn write_blob<W: Write>(
             ]),
             None => row.extend(std::iter::repeat_n(String::new(), 4)),
         }
+        // A gap that was filled later has no value as closed: it says so.
+        let as_closed =
+            observed.as_closed.map(|cell| cell.map_or("gap".to_owned(), |cell| cell.value.to_string()));
+        row.push(as_closed.unwrap_or_default());
         writer.write_record(&row)?;
         rows += 1;
     }

@@ -8,6 +8,7 @@ use super::{
     client::{Client, ServiceArguments, encoded},
     output,
 };
+use crate::anomaly::number;
 
 /// Arguments of `incidents`.
 #[derive(Debug, Args)]
@@ -72,7 +73,7 @@ struct ListArguments {
     /// Only of this monitor
     #[arg(long)]
     monitor: Option<String>,
-    /// Only `open` or `closed`
+    /// Only `open`, `closed` or `retracted`
     #[arg(long)]
     state: Option<String>,
     /// Only `deviation`, `minor` or `no_data`
@@ -330,11 +331,17 @@ fn row(incident: &Value) -> String {
     let notes: Vec<&str> = notes.iter().filter_map(|key| incident[key].as_str()).collect();
     let notes = if notes.is_empty() { String::new() } else { format!("  [{}]", notes.join(", ")) };
     let (id, state, opened) = (text(&incident["id"]), text(&incident["state"]), text(&incident["opened_at"]));
-    format!("{id:<16}  {state:<6}  {severity:>3.0}  {opened:<20}  {}{notes}", text(&incident["summary"]))
+    format!("{id:<16}  {state:<9}  {severity:>3.0}  {opened:<20}  {}{notes}", text(&incident["summary"]))
 }
 
 fn shown(incident: &Value) {
     output::line(row(incident));
+    if let (Some(actual), Some(expected)) =
+        (incident["revised"]["actual_before"].as_f64(), incident["revised"]["expected_before"].as_f64())
+    {
+        let (actual, expected) = (number(actual), number(expected));
+        output::line(format!("  revised by late events; first told: {actual} instead of {expected}"));
+    }
     for member in incident["members"].as_array().into_iter().flatten().take(10) {
         let severity = member["severity"]["peak"].as_f64().unwrap_or(0.0);
         output::line(format!("  {} {}  {severity:.0}", text(&member["measure"]), member["slice"]));

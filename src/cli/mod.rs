@@ -1,6 +1,7 @@
 //! Floor 7: the commands. Each is a file; this one lists them.
 
 mod alerts;
+mod backfill;
 mod backtest;
 mod calendar;
 mod calibrate;
@@ -63,6 +64,8 @@ enum Command {
     Tune(tune::TuneArguments),
     /// Fit the models of a monitor to a dataset, so that `run` starts trained
     Train(train::TrainArguments),
+    /// Put history before the first window of a monitor, also while the service runs
+    Backfill(backfill::BackfillArguments),
     /// Score ready-made series, one CSV file each
     Score(score::ScoreArguments),
     /// Say which slices explain a deviation in ready-made rows
@@ -114,6 +117,7 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Plan(arguments) => plan::plan(arguments).await,
         Command::Tune(arguments) => tune::tune(arguments).await,
         Command::Train(arguments) => train::train(arguments).await,
+        Command::Backfill(arguments) => backfill::backfill(arguments).await,
         Command::Score(arguments) => score::score(&arguments),
         Command::Locate(arguments) => locate::run(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),

@@ -3,24 +3,30 @@
 use std::{path::Path, sync::Arc};
 
 use anyhow::Context;
+use jiff::Timestamp;
 
 use super::{Exit, output};
 use crate::{
     backtest::{Backtest, Label, read_labels},
-    config::{Config, ConfigError, Environment, SourceConfig},
+    config::{Config, ConfigFiles, Environment, SourceConfig, StoreConfig},
     pipeline::MonitorSpec,
+    store::SqliteStore,
 };
 
-/// Reads and checks a configuration file and the calendars it names.
+/// Reads and checks a configuration, a file or a folder of files, and the calendars it names.
 pub(super) fn config(path: &Path) -> anyhow::Result<Config> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+    Ok(files(path)?.1)
+}
+
+/// The files of a configuration, and what they say.
+pub(super) fn files(path: &Path) -> anyhow::Result<(ConfigFiles, Config)> {
+    let files = ConfigFiles::read(path)?;
     let context = || format!("in `{}`", path.display());
-    let mut config = Config::parse(&text, &Environment::of_process()).with_context(context)?;
-    for unusable in config.read_calendars().with_context(context)? {
+    let (config, left_out) = files.parse(&Environment::of_process()).with_context(context)?;
+    for unusable in left_out {
         output::warn(format!("calendar {unusable}; left out"));
     }
-    Ok(config)
+    Ok((files, config))
 }
 
 /// The source that a monitor reads, and the monitor.
@@ -38,6 +44,24 @@ pub(super) fn monitor(config: Config, name: &str) -> anyhow::Result<(SourceConfi
         }
     }
     Err(Exit::Usage(format!("no monitor `{name}`; there are: {}", known.join(", "))).into())
+}
+
+/// The store of a service, which may run.
+pub(super) fn store(store: &StoreConfig) -> anyhow::Result<SqliteStore> {
+    let path = store.path.display();
+    if !store.path.exists() {
+        return Err(Exit::Usage(format!("no store `{path}`; has the service run yet?")).into());
+    }
+    Ok(SqliteStore::open(&store.path, store.durability)?)
+}
+
+/// An RFC 3339 time.
+pub(super) fn instant(name: &str, text: Option<&str>, default: i64) -> anyhow::Result<i64> {
+    let Some(text) = text else { return Ok(default) };
+    let instant: Timestamp = text
+        .parse()
+        .map_err(|_| Exit::Usage(format!("{name}: `{text}` is not RFC 3339, e.g. 2026-03-01T00:00:00Z")))?;
+    Ok(instant.as_millisecond())
 }
 
 /// Labels for a backtest, from any of the forms that [`read_labels`] knows.

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{open, output};
 use crate::{
-    assemble::{Service, Surroundings},
+    assemble::{Reloader, Service, Surroundings, Written},
     config::StoreConfig,
     pipeline::{DeliveryPolicy, RunPolicy, SystemClock},
     store::{LockError, SqliteStore, StoreLock},
@@ -15,7 +15,7 @@ use crate::{
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
-    /// The configuration
+    /// The configuration: a file, or a folder whose *.toml are one
     #[arg(long)]
     config: PathBuf,
     /// Wait for another process on the same store to end, then take over
@@ -27,7 +27,7 @@ pub(super) struct RunArguments {
 }
 
 pub(super) async fn run(arguments: RunArguments) -> anyhow::Result<()> {
-    let config = open::config(&arguments.config)?;
+    let (files, config) = open::files(&arguments.config)?;
     start_logging();
     let _lock = lock(&config.store, arguments.standby).await?;
     let store = Arc::new(SqliteStore::open(&config.store.path, config.store.durability)?);
@@ -39,9 +39,11 @@ pub(super) async fn run(arguments: RunArguments) -> anyhow::Result<()> {
         delivery: DeliveryPolicy::default(),
         threads: arguments.threads.unwrap_or(cores).max(1),
     };
-    let service = Service::start(config, surroundings, &|| None).await?;
+    let written = Written { files, prepare: Box::new(|_| {}) };
+    let service = Service::start(config, Some(written), surroundings, || None).await?;
     output::line(format!("tidewatch listens on http://{}", service.address));
     let stop = service.stopping();
+    tokio::spawn(reload_on_signal(service.reloader()));
     tokio::spawn(async move {
         wait_for_signal().await;
         stop.cancel();
@@ -73,6 +75,21 @@ async fn lock(store: &StoreConfig, standby: bool) -> Result<StoreLock, LockError
             outcome => return outcome,
         }
     }
+}
+
+/// SIGHUP asks for the configuration to be read again.
+pub(super) async fn reload_on_signal(reloader: Reloader) {
+    #[cfg(unix)]
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            while hangup.recv().await.is_some() {
+                reloader.reload().await;
+            }
+        }
+        Err(error) => tracing::warn!(%error, "could not listen for SIGHUP"),
+    }
+    #[cfg(not(unix))]
+    drop(reloader);
 }
 
 /// Ctrl-C, or a polite request to end.

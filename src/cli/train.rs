@@ -59,9 +59,10 @@ fn report(trained: &Trained) {
     let summary = &trained.summary;
     let through = trained.through_millis.and_then(|millis| Timestamp::from_millisecond(millis).ok());
     output::line(format!(
-        "{} events in = {} counted + {} rejected + {} late + {} after close + {} over limit",
+        "{} events in = {} counted + {} revised + {} rejected + {} late + {} after close + {} over limit",
         summary.records_in,
         summary.counted,
+        summary.revised,
         summary.rejected,
         summary.late,
         summary.after_close,

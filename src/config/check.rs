@@ -71,7 +71,11 @@ pub(super) fn check(written: &WrittenConfig, environment: &Environment) -> Resul
     }
     match (server, store) {
         (Some(server), Some(store)) if problems.0.is_empty() => {
-            Ok(Config { server, store, sources, notifiers })
+            let threshold = |(name, monitor): (&String, &WrittenMonitor)| {
+                Some((name.clone(), monitor::threshold("", &monitor.detector).ok()?))
+            };
+            let thresholds = written.monitors.iter().filter_map(threshold).collect();
+            Ok(Config { server, store, sources, notifiers, thresholds })
         }
         _ => Err(problems.0),
     }

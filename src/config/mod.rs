@@ -5,12 +5,16 @@
 //! value and what is allowed, and all sections are checked before the first problem is reported.
 
 mod calendar;
+mod change;
 mod check;
 mod detector;
+mod edit;
+mod files;
 mod http;
 mod kafka;
 mod kinesis;
 mod measure;
+mod merge;
 mod monitor;
 mod notifier;
 mod propose;
@@ -27,6 +31,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, sync::Arc,
 use tidewatch_datasets::shop::ShopConfig;
 
 use crate::{
+    anomaly::Threshold,
     pipeline::MonitorSpec,
     record::{Decoder, Format, SourceId},
     sources::{
@@ -36,6 +41,9 @@ use crate::{
     store::Durability,
 };
 
+pub use change::{Change, MonitorText, TextProblem, Tried, line_of};
+pub use files::{ConfigFile, ConfigFiles};
+pub use merge::Place;
 pub use notifier::{
     EmailConfig, EmailTls, NotifierConfig, SNS_FORMATS, SnsConfig, WEBHOOK_FORMATS, WebhookConfig,
 };
@@ -56,6 +64,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// Notifiers by name.
     pub notifiers: BTreeMap<String, NotifierConfig>,
+    /// The default page threshold of each monitor, which its rules may override.
+    pub thresholds: BTreeMap<String, Threshold>,
 }
 
 /// The web server.
@@ -68,7 +78,7 @@ pub struct ServerConfig {
 }
 
 /// The store.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
     /// The file.
     pub path: PathBuf,
@@ -136,11 +146,23 @@ pub struct Problem {
     pub path: String,
     /// The value and what is allowed.
     pub detail: String,
+    /// Where it is written, as far as known.
+    pub place: Option<Place>,
 }
 
 impl Problem {
     fn new(path: impl Into<String>, detail: impl fmt::Display) -> Self {
-        Self { path: path.into(), detail: detail.to_string() }
+        Self { path: path.into(), detail: detail.to_string(), place: None }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.path, self.detail)?;
+        match &self.place {
+            Some(place) => write!(f, " ({place})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -155,9 +177,20 @@ pub enum ConfigError {
         /// Why.
         error: std::io::Error,
     },
+    /// The folder holds no configuration.
+    #[error("the folder `{}` holds no file *.toml", path.display())]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The text is not of the right form.
-    #[error("{0}")]
-    Form(String),
+    #[error("{}{message}", place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default())]
+    Form {
+        /// What is wrong.
+        message: String,
+        /// Where.
+        place: Option<Place>,
+    },
     /// Values are wrong.
     #[error("{}", list(.0))]
     Values(Vec<Problem>),
@@ -175,16 +208,15 @@ pub fn parse_budget(text: &str) -> Result<f64, String> {
 }
 
 fn list(problems: &[Problem]) -> String {
-    let lines: Vec<String> =
-        problems.iter().map(|problem| format!("`{}`: {}", problem.path, problem.detail)).collect();
+    let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
     lines.join("\n")
 }
 
 impl Config {
     /// Reads and checks text. Secrets come from `environment`.
     pub fn parse(text: &str, environment: &Environment) -> Result<Self, ConfigError> {
-        let written: written::WrittenConfig =
-            toml::from_str(text).map_err(|error| ConfigError::Form(error.to_string()))?;
+        let written: written::WrittenConfig = toml::from_str(text)
+            .map_err(|error| ConfigError::Form { message: error.to_string(), place: None })?;
         check::check(&written, environment).map_err(ConfigError::Values)
     }
 }

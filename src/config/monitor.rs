@@ -11,7 +11,7 @@ use super::{
     measure,
     measure::CheckedMeasure,
     rules::rules,
-    units::{budget_per_week, duration_millis},
+    units::{budget_per_week, duration_millis, size_bytes},
     written::{WrittenDetector, WrittenMonitor, WrittenZones},
 };
 use crate::{
@@ -33,6 +33,8 @@ const MIN_EVENTS_PER_DAY: f64 = 20.0;
 const ENOUGH_EVENTS_PER_WINDOW: f64 = 5.0;
 /// So is a sum of fewer numbers: what one order is worth varies too much.
 const MIN_MEAN_SUMMANDS: f64 = 5.0;
+/// Every window of that time is kept in memory.
+const CORRECTION_MAX_MILLIS: i64 = 7 * 24 * 3_600_000;
 /// An anomaly ends after this much calm, and at least 3 windows.
 const CALM_SECONDS: i64 = 15 * 60;
 
@@ -67,6 +69,11 @@ pub(super) fn check(
     let mapping = Mapping::new(fields, &written.timestamp, format, zone.clone(), &dimension_paths, &inputs)
         .map_err(|error| Problem::new(at("measures"), error))?;
     let threshold = threshold(&at("detector"), &written.detector)?;
+    let allowed_lateness_millis = millis("allowed_lateness", &written.allowed_lateness, "30s")?;
+    let correction_millis = millis("correction_period", &written.correction_period, "0s")?;
+    if correction_millis > CORRECTION_MAX_MILLIS {
+        return Err(Problem::new(at("correction_period"), "expected at most 7d"));
+    }
     let facts = MonitorFacts {
         monitor: name.to_owned(),
         dimensions: dimensions.clone(),
@@ -78,6 +85,7 @@ pub(super) fn check(
         funnel: funnel(&at("funnel"), &written.funnel, &measures)?,
         zone: zone.clone(),
         calm_windows: 3.max((CALM_SECONDS / width.seconds()) as u32),
+        revisable_millis: if correction_millis > 0 { correction_millis + allowed_lateness_millis } else { 0 },
         rules: rules(name, written, threshold, notifiers)?,
     };
     let max_series = written.max_series.unwrap_or(100_000);
@@ -86,7 +94,8 @@ pub(super) fn check(
     }
     let window = WindowSpec {
         grid: WindowGrid::new(width, zone.clone()),
-        allowed_lateness_millis: millis("allowed_lateness", &written.allowed_lateness, "30s")?,
+        allowed_lateness_millis,
+        correction_millis,
         rollups: rollups(&at("rollups"), written.rollups.as_deref(), &dimensions)?,
         measures: measures
             .into_iter()
@@ -107,6 +116,10 @@ pub(super) fn check(
             Some(text) => duration_millis(&at("no_data_after"), text)?,
             None => width.millis(),
         },
+        correction_bytes_max: size_bytes(
+            &at("correction_bytes"),
+            written.correction_bytes.as_deref().unwrap_or("256MiB"),
+        )?,
         retention_millis: written
             .retention
             .as_ref()
@@ -289,7 +302,8 @@ fn rollups(
     }
 }
 
-fn threshold(path: &str, written: &WrittenDetector) -> Result<Threshold, Problem> {
+/// The default page threshold of a monitor.
+pub(super) fn threshold(path: &str, written: &WrittenDetector) -> Result<Threshold, Problem> {
     either(path, written.severity, written.budget.as_deref())
         .map(|threshold| threshold.unwrap_or(Threshold::Severity(70.0)))
 }

@@ -106,18 +106,39 @@ impl Proposal {
         let mut text = String::from(
             "# Proposed by `tidewatch inspect`: guesses by names and values. Read it before you rely on it.\n",
         );
-        let mut put = |line: String| writeln!(text, "{line}").expect("writing to a String cannot fail");
-        put("[sources.data]\nkind = \"file\"".to_owned());
-        put(format!("path = {}", quoted(path)));
+        text += &self.file_source("data", path);
+        text += "\n";
+        text + &self.monitor("shop", "data")
+    }
+
+    /// How its rows are written: the value of `format`.
+    pub fn format(&self) -> &'static str {
         match self.form {
-            SampleForm::Json => {}
-            SampleForm::Csv => put("format = \"csv\"".to_owned()),
-            SampleForm::Tsv => put("format = \"tsv\"".to_owned()),
+            SampleForm::Json => "json",
+            SampleForm::Csv => "csv",
+            SampleForm::Tsv => "tsv",
         }
-        if self.is_wide {
-            put("wide = true                       # each column is a series of its own".to_owned());
-        }
-        put("\n[monitors.shop]\nsource = \"data\"".to_owned());
+    }
+
+    /// A file as a source.
+    pub fn file_source(&self, name: &str, path: &str) -> String {
+        let format = match self.form {
+            SampleForm::Json => String::new(),
+            SampleForm::Csv | SampleForm::Tsv => format!("format = \"{}\"\n", self.format()),
+        };
+        let wide = if self.is_wide {
+            "wide = true                       # each column is a series of its own\n"
+        } else {
+            ""
+        };
+        format!("[sources.{name}]\nkind = \"file\"\npath = {}\n{format}{wide}", quoted(path))
+    }
+
+    /// The tables of a monitor over a source.
+    pub fn monitor(&self, name: &str, source: &str) -> String {
+        let mut text = String::new();
+        let mut put = |line: String| writeln!(text, "{line}").expect("writing to a String cannot fail");
+        put(format!("[monitors.{name}]\nsource = {}", quoted(source)));
         put(format!("timestamp = {}", quoted(&self.timestamp)));
         let zone = if self.has_zone {
             "seasons follow its clocks"
@@ -125,19 +146,29 @@ impl Proposal {
             "the times name none: this one is assumed"
         };
         put(format!("timezone = \"UTC\"                  # the shop's zone: {zone}"));
-        put(format!("interval = \"{}\"", duration(self.interval_seconds)));
+        put(format!("interval = \"{}\"", self.interval()));
         put("allowed_lateness = \"30s\"".to_owned());
         let named: Vec<String> =
             self.dimensions.iter().map(|path| format!("{} = {}", key(path), quoted(path))).collect();
         if !named.is_empty() {
             put(format!("dimensions = {{ {} }}", named.join(", ")));
         }
-        put("\n[monitors.shop.measures]".to_owned());
+        put(format!("\n[monitors.{name}.measures]"));
         for (name, settings) in &self.measures {
             put(format!("{name} = {settings}"));
         }
-        put("\n[monitors.shop.detector]\nkind = \"seasonal\"\nseverity = 70".to_owned());
+        put(format!("\n[monitors.{name}.detector]\nkind = \"seasonal\"\nseverity = 70"));
         text
+    }
+
+    /// The width of a window as it is written.
+    pub fn interval(&self) -> String {
+        duration(self.interval_seconds)
+    }
+
+    /// The name of a dimension by its column.
+    pub fn dimension(path: &str) -> String {
+        key(path)
     }
 }
 

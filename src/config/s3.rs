@@ -53,7 +53,11 @@ pub(super) fn check(
     let section = Section { name, environment };
     let (bucket, keys) = section.keys(written, monitors)?;
     let follow = written.follow.unwrap_or(true);
-    let late_millis = section.millis("late_objects", written.late_objects.as_deref(), "1h")?;
+    // What a monitor can still use is read.
+    let corrected = monitors.iter().map(|spec| spec.window.correction_millis).max().unwrap_or(0);
+    let late_default = format!("{}ms", corrected.clamp(HOUR, LATE_MAX));
+    let late_millis = section.millis("late_objects", written.late_objects.as_deref(), &late_default)?;
+    let awaited_millis = if written.late_objects.is_some() { late_millis } else { HOUR };
     if late_millis > LATE_MAX {
         return Err(Problem::new(section.at("late_objects"), "expected at most 12h"));
     }
@@ -73,6 +77,7 @@ pub(super) fn check(
         follow,
         refresh: Duration::from_millis(refresh as u64),
         late_objects: Duration::from_millis(late_millis as u64),
+        awaited: Duration::from_millis(awaited_millis as u64),
         format: format.map_or(S3Format::Parquet, S3Format::Rows),
         fields: fields.names().to_vec(),
         record_bytes_max,

@@ -77,6 +77,9 @@ pub(super) struct WrittenMonitor {
     pub(super) timezones: Option<WrittenZones>,
     pub(super) interval: String,
     pub(super) allowed_lateness: Option<String>,
+    pub(super) correction_period: Option<String>,
+    /// Bytes kept of closed windows that can still be revised.
+    pub(super) correction_bytes: Option<String>,
     pub(super) idle_timeout: Option<String>,
     pub(super) no_data_after: Option<String>,
     pub(super) max_lead: Option<String>,

@@ -76,7 +76,7 @@ fn escaped(text: &str) -> String {
 /// An adaptive card inside the message that Teams workflows expect.
 pub(super) fn teams(alert: &AlertWire) -> Value {
     let color = match alert.urgency() {
-        _ if alert.kind == AlertKind::Closed => "good",
+        _ if matches!(alert.kind, AlertKind::Closed | AlertKind::Retracted) => "good",
         "critical" | "error" => "attention",
         _ => "warning",
     };

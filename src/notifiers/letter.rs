@@ -81,7 +81,7 @@ pub(super) fn html(wire: &AlertWire, has_chart: bool) -> String {
 
 fn color(wire: &AlertWire) -> &'static str {
     match (wire.kind, wire.urgency()) {
-        (AlertKind::Closed | AlertKind::Recovered, _) => "#16a34a",
+        (AlertKind::Closed | AlertKind::Retracted | AlertKind::Recovered, _) => "#16a34a",
         (AlertKind::Acknowledged | AlertKind::Suppressed | AlertKind::Digest, _) => "#64748b",
         (_, "critical" | "error") => "#dc2626",
         _ => "#d97706",

@@ -23,7 +23,9 @@ const ALERTMANAGER_FIRING: SignedDuration = SignedDuration::from_hours(7 * 24);
 pub(super) fn pagerduty(alert: &AlertWire, routing_key: &str) -> Value {
     let dedup_key = dedup_key(alert);
     let action = match alert.kind {
-        AlertKind::Closed => "resolve",
+        AlertKind::Closed | AlertKind::Retracted => "resolve",
+        // A trigger would open an incident anew that is over.
+        AlertKind::Revised if alert.incident.state != "open" => "resolve",
         AlertKind::Acknowledged => "acknowledge",
         _ => "trigger",
     };
@@ -62,7 +64,7 @@ pub(super) fn opsgenie(alert: &AlertWire) -> (String, Value) {
     let alias = dedup_key(alert);
     // A second `create` with the alias only counts up, so what is new about an incident is a note.
     let action = match alert.kind {
-        AlertKind::Closed => Some("close"),
+        AlertKind::Closed | AlertKind::Retracted => Some("close"),
         AlertKind::Acknowledged => Some("acknowledge"),
         AlertKind::Escalated | AlertKind::Recovered | AlertKind::Resumed | AlertKind::Revised => {
             Some("notes")
@@ -110,8 +112,10 @@ pub(super) fn alertmanager(alert: &AlertWire) -> Value {
         _ => ("TidewatchIncident", ALERTMANAGER_FIRING),
     };
     let firing_until = || told.checked_add(lasts).unwrap_or(Timestamp::MAX).to_string();
-    let ends_at =
-        incident.closed_at.clone().filter(|_| alert.kind == AlertKind::Closed).unwrap_or_else(firing_until);
+    let is_over = matches!(alert.kind, AlertKind::Closed | AlertKind::Retracted)
+        // An incident that is over and revised does not ring again.
+        || alert.kind == AlertKind::Revised && incident.closed_at.is_some();
+    let ends_at = incident.closed_at.clone().filter(|_| is_over).unwrap_or_else(firing_until);
     // The first severity is never rewritten; labels that change would make another alert of it.
     let first = match incident.severity.first {
         first if first >= 90.0 => "critical",

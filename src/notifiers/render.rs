@@ -91,6 +91,7 @@ impl AlertWire {
             AlertKind::Resumed => "Off again".to_owned(),
             AlertKind::Revised => "Revised".to_owned(),
             AlertKind::Closed => "Over".to_owned(),
+            AlertKind::Retracted => "Taken back".to_owned(),
             AlertKind::Acknowledged => "Acknowledged".to_owned(),
             AlertKind::Suppressed | AlertKind::Digest => String::new(),
         }
@@ -117,6 +118,10 @@ impl AlertWire {
             facts.push(("Slice", self.place()));
             facts.push(("Actual", number(incident.actual)));
             facts.push(("Expected", number(incident.expected)));
+        }
+        if let Some(revised) = &incident.revised {
+            let (actual, expected) = (number(revised.actual_before), number(revised.expected_before));
+            facts.push(("First told", format!("{actual} instead of {expected}; late events changed it")));
         }
         if let Some(impact) = &incident.impact {
             let (value, lower, upper) = (number(impact.value), number(impact.lower), number(impact.upper));

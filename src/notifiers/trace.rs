@@ -51,8 +51,8 @@ pub(super) async fn trace(charts: &Charts, incident: &Incident) -> Result<Vec<Tr
     let blobs = history.frames(&incident.monitor, range).await?;
     let index = (slice % SHARD_SLICES) * width + measure;
     let point = |blob: &FrameBlob| {
-        let frame = ShardFrame::decode(&blob.bytes).ok()?;
-        let cell = frame.cells.get(index).copied().flatten();
+        let frame = ShardFrame::of(blob).ok()?;
+        let cell = frame.observed(index).cell;
         let score = frame.scores.get(index).copied().flatten();
         Some(TracePoint {
             start_millis: blob.start_millis,

@@ -48,6 +48,12 @@ pub struct MonitorCommit {
     pub slices: SlicesFrom,
     /// Windows closed since the last commit.
     pub frames: Vec<FrameBlob>,
+    /// Revisions of windows closed by now.
+    pub revisions: Vec<RevisionBlob>,
+    /// Closed windows that can still be revised, as far as they are new or changed.
+    pub correctable: Vec<CorrectableBlob>,
+    /// Windows that start before this can no longer be revised; `i64::MAX` when none can.
+    pub correctable_from_millis: i64,
     /// Model snapshots that are due.
     pub models: Vec<ModelBlob>,
     /// Incidents that changed, as they stand.
@@ -81,6 +87,28 @@ pub struct FrameBlob {
     /// Number of the shard.
     pub shard: usize,
     /// See [`super::ShardFrame`].
+    pub bytes: Vec<u8>,
+    /// What late events made of it; see [`super::ShardRevision`]. Only when read from a store.
+    pub revision: Option<Vec<u8>>,
+}
+
+/// What late events made of one closed window of one shard of slices, encoded; takes the place of an earlier one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevisionBlob {
+    /// Start of the window.
+    pub start_millis: i64,
+    /// Number of the shard.
+    pub shard: usize,
+    /// See [`super::ShardRevision`].
+    pub bytes: Vec<u8>,
+}
+
+/// A closed window that can still be revised, encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorrectableBlob {
+    /// Start of the window.
+    pub start_millis: i64,
+    /// All that came to it, and what it gave to incidents.
     pub bytes: Vec<u8>,
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{History, Instructed, Instruction, Refused};
+use super::{BackfillError, BackfillProgress, History, Instructed, Instruction, Refused};
 
 /// Instructions that may wait; they are made by hand.
 const WAITING_MAX: usize = 64;
@@ -25,12 +25,21 @@ impl fmt::Debug for Inbox {
     }
 }
 
-/// One instruction on its way.
+/// Something to be done between two batches.
 #[derive(Debug)]
-pub(super) struct Errand {
-    pub(super) monitor: String,
-    pub(super) instruction: Instruction,
-    pub(super) answer: oneshot::Sender<Result<Instructed, Refused>>,
+pub(super) enum Errand {
+    /// One instruction on its way.
+    Instruct {
+        monitor: String,
+        instruction: Instruction,
+        answer: oneshot::Sender<Result<Instructed, Refused>>,
+    },
+    /// The next step of a backfill.
+    Backfill {
+        monitor: String,
+        until_millis: i64,
+        answer: oneshot::Sender<Result<BackfillProgress, BackfillError>>,
+    },
 }
 
 /// An instruction was not carried out.
@@ -57,12 +66,26 @@ impl Desk {
     /// Has an instruction carried out; answers when what it changed is stored.
     pub async fn tell(&self, monitor: &str, instruction: Instruction) -> Result<Instructed, DeskError> {
         let (answer, answered) = oneshot::channel();
-        let errand = Errand { monitor: monitor.to_owned(), instruction, answer };
+        self.hand_in(Errand::Instruct { monitor: monitor.to_owned(), instruction, answer })?;
+        answered.await.map_err(|_| DeskError::Stopping)?.map_err(DeskError::from)
+    }
+
+    /// Has the next step of a backfill taken; answers when it is stored.
+    pub async fn backfill(
+        &self,
+        monitor: &str,
+        until_millis: i64,
+    ) -> Result<Result<BackfillProgress, BackfillError>, DeskError> {
+        let (answer, answered) = oneshot::channel();
+        self.hand_in(Errand::Backfill { monitor: monitor.to_owned(), until_millis, answer })?;
+        answered.await.map_err(|_| DeskError::Stopping)
+    }
+
+    fn hand_in(&self, errand: Errand) -> Result<(), DeskError> {
         self.0.try_send(errand).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => DeskError::Behind,
             mpsc::error::TrySendError::Closed(_) => DeskError::Stopping,
-        })?;
-        answered.await.map_err(|_| DeskError::Stopping)?.map_err(DeskError::from)
+        })
     }
 }
 

@@ -79,6 +79,8 @@ struct Pending {
     rejects: Vec<RejectSample>,
     reject_bytes: usize,
     num_records: usize,
+    /// Somebody needs the whole state stored.
+    is_demanded: bool,
 }
 
 impl Engine {
@@ -229,6 +231,11 @@ impl Engine {
         Ok(row)
     }
 
+    /// The next commit is a full one, even where nothing has changed since the last.
+    pub(super) fn demand_full_commit(&mut self) {
+        self.pending.is_demanded = true;
+    }
+
     /// The monitors, to learn series anew.
     pub(super) fn monitors_mut(&mut self) -> &mut [Monitor] {
         &mut self.monitors
@@ -246,7 +253,9 @@ impl Engine {
 
     /// Whether something waits that only a full commit stores.
     pub fn has_results(&self) -> bool {
-        !self.pending.inputs.is_empty() || self.monitors.iter().any(Monitor::has_results)
+        self.pending.is_demanded
+            || !self.pending.inputs.is_empty()
+            || self.monitors.iter().any(Monitor::has_results)
     }
 
     /// Refused events that wait for [`Engine::take_rejects`].

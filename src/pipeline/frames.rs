@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tidewatch_detectors::{Reason, Score};
 
-use crate::window::Cell;
+use super::FrameBlob;
+use crate::window::{Cell, Frame};
 
 /// Slices per shard: a chart of one series reads one shard, a window writes few rows.
 pub const SHARD_SLICES: usize = 256;
@@ -20,6 +21,28 @@ pub struct ShardFrame {
     pub cells: Vec<Option<Cell>>,
     /// Slices x measures; `None` while a detector learns.
     pub scores: Vec<Option<StoredScore>>,
+    /// Values as they stand after revisions; stored apart, so that what was first closed stays as it is.
+    #[serde(skip)]
+    pub revision: Option<ShardRevision>,
+}
+
+/// What late events made of the observations of one window, for the slices of one shard. Slices that were kept
+/// only later are behind those of the frame.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ShardRevision {
+    /// Events per slice.
+    pub events: Vec<u64>,
+    /// Slices x measures.
+    pub cells: Vec<Option<Cell>>,
+}
+
+/// One observation as it stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Observed {
+    /// The value after all revisions; `None` is a gap.
+    pub cell: Option<Cell>,
+    /// What was first closed, where a revision has changed it.
+    pub as_closed: Option<Option<Cell>>,
 }
 
 /// The part of a score that charts and exports need.
@@ -60,10 +83,64 @@ pub struct BlobError {
     detail: String,
 }
 
+impl Observed {
+    /// What was first closed, and what a revision has at `index`.
+    fn of(first: Option<Cell>, revision: Option<&ShardRevision>, index: usize) -> Self {
+        let Some(revised) = revision.and_then(|revision| revision.cells.get(index)) else {
+            return Self { cell: first, as_closed: None };
+        };
+        // A gap, or a slice that was not kept yet, stays one until something of it came.
+        let is_gap = first.is_none() && revised.is_none_or(|cell| cell.weight == 0.0);
+        let cell = if is_gap { None } else { *revised };
+        Self { cell, as_closed: (cell != first).then_some(first) }
+    }
+}
+
+impl ShardRevision {
+    /// Compresses the revision.
+    pub fn encode(&self) -> Vec<u8> {
+        pack(self)
+    }
+}
+
+/// The shards in which two versions of a window differ, with their values in the second.
+pub(super) fn shard_revisions(before: &Frame, after: &Frame) -> Vec<(usize, ShardRevision)> {
+    let mut revisions = Vec::new();
+    for (shard, rows) in after.slices.chunks(SHARD_SLICES).enumerate() {
+        let known = before.slices.chunks(SHARD_SLICES).nth(shard).unwrap_or_default();
+        if known == rows {
+            continue;
+        }
+        let revision = ShardRevision {
+            events: rows.iter().map(|row| row.events).collect(),
+            cells: rows.iter().flat_map(|row| row.cells.iter().copied()).collect(),
+        };
+        revisions.push((shard, revision));
+    }
+    revisions
+}
+
 impl ShardFrame {
     /// Compresses the frame.
     pub fn encode(&self) -> Vec<u8> {
         pack(self)
+    }
+
+    /// The frame of a stored window with what late events made of it.
+    pub fn of(blob: &FrameBlob) -> Result<Self, BlobError> {
+        let mut frame = Self::decode(&blob.bytes)?;
+        frame.revision = blob.revision.as_deref().map(|bytes| unpack("revision", bytes)).transpose()?;
+        Ok(frame)
+    }
+
+    /// The observation of the series at `index`, slice x measures + measure.
+    pub fn observed(&self, index: usize) -> Observed {
+        Observed::of(self.cells.get(index).copied().flatten(), self.revision.as_ref(), index)
+    }
+
+    /// How many series have a place in the window.
+    pub fn num_series(&self) -> usize {
+        self.revision.as_ref().map_or(0, |revision| revision.cells.len()).max(self.cells.len())
     }
 
     /// The frame that was encoded.
@@ -95,6 +172,18 @@ impl Default for FrameReader {
 }
 
 impl FrameReader {
+    /// One series of a stored window, with what late events made of it.
+    pub fn observed(
+        &mut self,
+        blob: &FrameBlob,
+        index: usize,
+    ) -> Result<(Observed, Option<StoredScore>), BlobError> {
+        let (first, score) = self.series(&blob.bytes, index)?;
+        let revision: Option<ShardRevision> =
+            blob.revision.as_deref().map(|bytes| unpack("revision", bytes)).transpose()?;
+        Ok((Observed::of(first, revision.as_ref(), index), score))
+    }
+
     /// What [`ShardFrame::decode`] has at `index` of its cells and scores; `None` where it ends before that.
     pub fn series(
         &mut self,
@@ -175,9 +264,33 @@ mod tests {
                     expected_alarm: false,
                 }),
             ],
+            revision: None,
         };
         assert_eq!(ShardFrame::decode(&frame.encode()).unwrap(), frame);
         assert!(ShardFrame::decode(b"not a frame").is_err());
+    }
+
+    #[test]
+    fn a_revised_value_stands_beside_the_one_first_closed() {
+        let cell = |value: f64| Some(Cell { value, weight: value });
+        let frame = ShardFrame { events: vec![3, 0], cells: vec![cell(3.0), None], ..ShardFrame::default() };
+        let events = vec![3, 2, 0, 1];
+        let revision = ShardRevision { events, cells: vec![cell(3.0), cell(2.0), cell(0.0), cell(1.0)] };
+        let blob = FrameBlob {
+            start_millis: 0,
+            end_millis: 1,
+            shard: 0,
+            bytes: frame.encode(),
+            revision: Some(revision.encode()),
+        };
+        let frame = ShardFrame::of(&blob).unwrap();
+        let found: Vec<Observed> = (0..frame.num_series()).map(|index| frame.observed(index)).collect();
+        let observed = |cell, as_closed| Observed { cell, as_closed };
+        assert_eq!(found[0], observed(cell(3.0), None), "unchanged");
+        assert_eq!(found[1], observed(cell(2.0), Some(None)), "was a gap");
+        assert_eq!(found[2], observed(None, None), "kept later, and nothing came");
+        assert_eq!(found[3], observed(cell(1.0), Some(None)), "kept later");
+        assert_eq!(frame.observed(9), observed(None, None));
     }
 
     #[test]
@@ -196,6 +309,7 @@ mod tests {
                 .map(|index| (index % 7 != 0).then_some(Cell { value: f64::from(index), weight: 0.5 }))
                 .collect(),
             scores: (0..400).map(|index| (index % 5 != 0).then(|| score(index))).collect(),
+            revision: None,
         };
         let (bytes, mut reader) = (frame.encode(), FrameReader::default());
         for index in 0..400 {

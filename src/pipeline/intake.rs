@@ -41,6 +41,7 @@ pub(super) struct IntakeJob {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
     Counted,
+    Revised,
     OverLimit,
     Late,
     Rejected,
@@ -107,6 +108,7 @@ impl MonitorIntake {
         });
         match &outcome {
             Ok(Outcome::Counted) => self.totals.counted += 1,
+            Ok(Outcome::Waits) => self.totals.waiting += 1,
             Ok(Outcome::Late) => self.totals.late += 1,
             Ok(Outcome::AfterClose) => self.totals.after_close += 1,
             Ok(Outcome::OverLimit) => self.totals.over_limit += 1,
@@ -120,6 +122,7 @@ impl From<Outcome> for Fate {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Counted => Self::Counted,
+            Outcome::Waits => Self::Revised,
             Outcome::Late | Outcome::AfterClose => Self::Late,
             Outcome::OverLimit => Self::OverLimit,
         }
@@ -131,6 +134,7 @@ impl Receipt {
         self.events += 1;
         match fate {
             Fate::Counted => self.counted += 1,
+            Fate::Revised => self.revised += 1,
             Fate::OverLimit => self.over_limit += 1,
             Fate::Late => self.late += 1,
             Fate::Rejected => self.rejected += 1,

@@ -11,11 +11,15 @@
 //! The engine touches no network, disk, clock or environment; the [`Runner`] and the couriers carry out what it
 //! decides.
 
+mod backfill;
+mod backtests;
 mod carry_out;
 mod clock;
 mod commit;
+mod correction;
 mod deliver;
 mod desk;
+mod effect;
 mod engine;
 mod frames;
 mod guard;
@@ -31,20 +35,30 @@ mod preview;
 mod realised;
 mod reconsider;
 mod relations;
+mod replay;
+mod rescore;
 mod restore;
 mod run;
 mod series;
 mod spec;
+mod stage;
 mod status;
+mod stored;
 mod telemetry;
 mod trouble;
 
+pub use backfill::{BackfillError, BackfillProgress, BackfillStep, Backlog, backfill};
+pub use backtests::{BacktestOrder, BacktestRow, Backtests, BacktestsError};
 pub use clock::{AcceleratedClock, Clock, ManualClock, SystemClock};
-pub use commit::{Commit, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, RecordedInputKind, SlicesFrom};
+pub use commit::{
+    Commit, CorrectableBlob, FrameBlob, ModelBlob, MonitorCommit, RecordedInput, RecordedInputKind,
+    RevisionBlob, SlicesFrom,
+};
 pub use deliver::{Courier, DeliveryPolicy};
 pub use desk::{Desk, DeskError, Inbox};
+pub use effect::{Effect, EffectOf, effect};
 pub use engine::{Engine, EngineLimits};
-pub use frames::{BlobError, FrameReader, SHARD_SLICES, ShardFrame, StoredScore};
+pub use frames::{BlobError, FrameReader, Observed, SHARD_SLICES, ShardFrame, ShardRevision, StoredScore};
 pub use guard::Guard;
 pub use instruct::{
     Ask, EnteredEvent, GivenFeedback, Instructed, Instruction, Label, MissedIncident, Reach, Refused, SaidTo,
@@ -62,9 +76,11 @@ pub use ports::{
 pub use preview::{PreviewError, PreviewedAlert, RulesPreview, preview};
 pub use reconsider::{Explained, Past, Preview, PreviewedIncident};
 pub use relations::RelationSpec;
+pub use replay::{ReplayError, replay};
+pub use rescore::{Rescore, RescoreLimits, Rescored, Scores};
 pub use restore::{RestoreError, relearn, restore};
 pub use run::{IncidentWatcher, RunError, RunPolicy, Runner};
 pub use series::{Judging, MeasureProgress, OutsideCauses, Seen, Why};
 pub use spec::{MonitorSpec, SliceZones};
 pub use status::{FeedbackFigures, MonitorStatus, SourceStatus, StatusBoard};
-pub use telemetry::Telemetry;
+pub use telemetry::{Reload, Telemetry};

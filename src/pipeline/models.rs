@@ -44,6 +44,8 @@ pub struct Models {
     learned_through: Vec<i64>,
     /// Per shard: number of the last instruction heard.
     heard: Vec<u64>,
+    /// The cells of a slice in a window without any of its events.
+    quiet: Vec<Option<Cell>>,
     /// Only these series are kept; all if `None`.
     only: Option<BTreeSet<SeriesAt>>,
 }
@@ -76,8 +78,15 @@ impl Models {
             unsaved: Vec::new(),
             learned_through: Vec::new(),
             heard: Vec::new(),
+            quiet: Vec::new(),
             only: None,
         }
+    }
+
+    /// The same, told what a quiet window of a slice looks like.
+    #[must_use]
+    pub(super) fn with_quiet(self, quiet: Vec<Option<Cell>>) -> Self {
+        Self { quiet, ..self }
     }
 
     /// The same for these series alone, without relations. The roll-ups that they may borrow from are learned too.
@@ -283,7 +292,7 @@ impl Models {
     }
 
     /// Learns a stored window, given by the blobs of all its shards, unless a shard's snapshot already has, after
-    /// what was heard before it. `read` is given what each series scored.
+    /// what was heard before it. `read` is given what each series scored; relations are numbered behind the measures.
     pub fn fold(
         &mut self,
         window: &[FrameBlob],
@@ -311,6 +320,49 @@ impl Models {
         }
         for (blob, frame) in &frames {
             self.fold_shard(blob, frame, seen, ledger, read);
+        }
+        self.fold_absent(window, &frames, seen, ledger)
+    }
+
+    /// Slices that a backfill has brought have no row in the windows that were closed before it: a series of theirs
+    /// that has seen anything by then has seen nothing there. Without a backfill there is no such series.
+    fn fold_absent(
+        &mut self,
+        window: &[FrameBlob],
+        frames: &[(&FrameBlob, ShardFrame)],
+        seen: &dyn Fn(usize, i64) -> Seen,
+        ledger: &Ledger,
+    ) -> Result<(), BlobError> {
+        let (width, Some(first)) = (self.measures.len(), window.first()) else { return Ok(()) };
+        let mut absent = Vec::new();
+        for shard in (0..self.learned_through.len()).filter(|shard| self.learns(*shard)) {
+            let frame = frames.iter().find(|(blob, _)| blob.shard == shard).map(|(_, frame)| frame);
+            if frame.is_none() && self.learned_through[shard] >= first.end_millis {
+                continue;
+            }
+            let from = shard * SHARD_SLICES + frame.map_or(0, |frame| frame.events.len());
+            let to = ((shard + 1) * SHARD_SLICES).min(self.series.len() / width);
+            let has_seen = |slice: &usize| {
+                self.series[slice * width..(slice + 1) * width].iter().any(SeriesState::has_seen)
+            };
+            absent.extend((from..to).filter(has_seen));
+        }
+        if absent.is_empty() || self.quiet.is_empty() || is_gap(window)? {
+            return Ok(());
+        }
+        let quiet = self.quiet.clone();
+        for slice in absent {
+            let shard = slice / SHARD_SLICES;
+            self.hear_before(shard, first.end_millis, ledger);
+            self.learned_through[shard] = first.end_millis;
+            let told = seen(slice, first.start_millis);
+            for (measure, cell) in quiet.iter().enumerate() {
+                let at = SeriesAt { slice, measure };
+                if self.only.as_ref().is_none_or(|only| only.contains(&at)) {
+                    let told = told.held_by(ledger, at, (first.start_millis, first.end_millis));
+                    self.series[slice * width + measure].observe(&self.measures[measure], *cell, 0, told);
+                }
+            }
         }
         Ok(())
     }
@@ -354,7 +406,10 @@ impl Models {
             for (index, cells) in frame.cells.chunks(width).enumerate() {
                 let slice = first + index;
                 if slice * width < self.series.len() {
-                    self.observe_relations(slice, cells, seen(slice, blob.start_millis));
+                    let readings = self.observe_relations(slice, cells, seen(slice, blob.start_millis));
+                    for (relation, reading) in readings.into_iter().enumerate() {
+                        read(SeriesAt { slice, measure: width + relation }, reading);
+                    }
                 }
             }
         }
@@ -447,6 +502,17 @@ impl Models {
     }
 }
 
+/// Whether nothing is known of a window: nobody could be heard.
+fn is_gap(window: &[FrameBlob]) -> Result<bool, BlobError> {
+    for blob in window {
+        let frame = ShardFrame::decode(&blob.bytes)?;
+        if frame.events.iter().any(|events| *events > 0) || frame.cells.iter().any(Option::is_some) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Cuts a judged window into the frames of its shards. Scores of relations are not stored: `width` measures of
 /// the `stride` readings of a slice are.
 pub(super) fn shard_frames(
@@ -467,12 +533,14 @@ pub(super) fn shard_frames(
             events: rows.iter().map(|row| row.events).collect(),
             cells: rows.iter().flat_map(|row| row.cells.iter().copied()).collect(),
             scores,
+            revision: None,
         };
         blobs.push(FrameBlob {
             start_millis: frame.start_millis,
             end_millis: frame.end_millis,
             shard,
             bytes: shard_frame.encode(),
+            revision: None,
         });
     }
     blobs

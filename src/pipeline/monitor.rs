@@ -8,8 +8,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    FrameBlob, Instructed, Ledger, Models, MonitorCommit, RecordedInputKind, SeriesAt, SlicesFrom,
-    frames::{BlobError, pack, unpack},
+    BackfillStep, FrameBlob, Instructed, Ledger, Models, MonitorCommit, RecordedInputKind, RestoredMonitor,
+    RevisionBlob, SHARD_SLICES, SeriesAt, SlicesFrom,
+    correction::{Correctable, Corrections},
+    frames::{BlobError, pack, shard_revisions, unpack},
     models::shard_frames,
     realised::Realised,
     spec::MonitorSpec,
@@ -17,10 +19,11 @@ use super::{
 };
 use crate::{
     anomaly::{
-        Alert, AnomalyTracker, HeldBack, Incident, IncidentBook, Lives, Milestone, Updates, WindowView,
+        Alert, AnomalyTracker, HeldBack, Incident, IncidentBook, IncidentState, Lives, Milestone,
+        RevisedWindow, Updates, WindowMarks, WindowView,
     },
     record::{PartitionId, RejectReason, RejectSample},
-    window::{Frame, SavedWindows, SliceKey, Windows},
+    window::{Closed, Frame, PartialFrame, SavedWindows, SliceKey, Windows},
 };
 
 /// Version of [`Saved`]; a change of its shape raises it and keeps the old one readable.
@@ -36,16 +39,25 @@ pub struct Totals {
     pub events: u64,
     /// Aggregated.
     pub counted: u64,
+    /// Late or after a close, and merged into their closed window.
+    pub revised: u64,
+    /// Late or after a close, and to be merged when the next window closes.
+    pub waiting: u64,
     /// Refused, in the order of [`RejectReason::ALL`].
     pub rejected: [u64; RejectReason::ALL.len()],
     /// Too late for their window.
     pub late: u64,
     /// On time for their partition, but their window had been closed by idleness or the clock.
     pub after_close: u64,
-    /// Over a partition's limit of slices in a window.
+    /// Over a partition's limit of slices in a window, or for a window that was given up for the limit of
+    /// corrections.
     pub over_limit: u64,
     /// Windows closed.
     pub windows: u64,
+    /// Revisions of closed windows.
+    pub revisions: u64,
+    /// Incidents that late events took back.
+    pub retracted: u64,
     /// Observations scored.
     pub scored: u64,
     /// Slices counted under `(other)`, added up over windows.
@@ -62,12 +74,14 @@ impl Totals {
 
     /// Whether every event is accounted for.
     pub fn is_conserved(&self) -> bool {
-        self.events == self.counted + self.num_rejected() + self.late + self.after_close + self.over_limit
+        let used = self.counted + self.revised + self.waiting;
+        self.events == used + self.num_rejected() + self.late + self.after_close + self.over_limit
     }
 
     pub(super) fn add(&mut self, other: &Self) {
         self.events += other.events;
         self.counted += other.counted;
+        self.waiting += other.waiting;
         self.late += other.late;
         self.after_close += other.after_close;
         self.over_limit += other.over_limit;
@@ -91,6 +105,7 @@ pub struct Monitor {
     pub(super) anew: BTreeSet<SeriesAt>,
     pub(super) totals: Totals,
     pub(super) samples: Vec<RejectSample>,
+    pub(super) corrections: Corrections,
     watch: IntakeWatch,
     pub(super) pending: Pending,
     /// Series with a score in the last window.
@@ -104,6 +119,7 @@ pub struct Monitor {
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     frames: Vec<FrameBlob>,
+    revisions: BTreeMap<(i64, usize), RevisionBlob>,
     num_windows: usize,
     pub(super) incidents: BTreeMap<String, Incident>,
     milestones: Vec<Milestone>,
@@ -123,6 +139,8 @@ struct Saved {
     lives: Lives,
     totals: Totals,
     samples: Vec<RejectSample>,
+    /// Closed windows up to this start were given up for the limit of corrections.
+    given_up: Option<i64>,
     at_millis: i64,
 }
 
@@ -161,6 +179,7 @@ impl Monitor {
             anew: BTreeSet::new(),
             totals: Totals::default(),
             samples: Vec::new(),
+            corrections: Corrections::default(),
             watch: IntakeWatch::default(),
             pending: Pending::default(),
             num_judged: 0,
@@ -171,32 +190,51 @@ impl Monitor {
     }
 
     /// The monitor as it was saved, in a state that [`check_state`] lets pass; models and ledger are given ready.
+    /// Without a state it has slices and models of a backfill, and has seen nothing.
     pub(super) fn restore(
         spec: Arc<MonitorSpec>,
-        state: &[u8],
-        slices: Vec<SliceKey>,
+        stored: RestoredMonitor,
         models: Models,
         ledger: Ledger,
     ) -> Result<Self, BlobError> {
-        let saved: Saved = unpack("monitor state", state)?;
-        let pending = Pending { slices_stored: slices.len(), ..Pending::default() };
-        Ok(Self {
-            windows: Windows::restore(spec.window.clone(), saved.windows, slices),
-            models,
-            tracker: saved.tracker,
-            book: saved.book,
-            lives: saved.lives,
-            ledger,
-            anew: BTreeSet::new(),
-            totals: saved.totals,
-            samples: saved.samples,
-            watch: IntakeWatch::default(),
-            pending,
-            num_judged: 0,
-            realised: Realised::default(),
-            saved_at_millis: Some(saved.at_millis),
-            spec,
-        })
+        let pending = Pending { slices_stored: stored.slices.len(), ..Pending::default() };
+        let mut monitor = Self { models, ledger, pending, ..Self::new(spec) };
+        let spec = monitor.spec.window.clone();
+        let Some(state) = stored.state else {
+            monitor.windows = Windows::restore(spec, SavedWindows::default(), stored.slices);
+            return Ok(monitor);
+        };
+        let saved: Saved = unpack("monitor state", &state)?;
+        monitor.corrections = Corrections::restore(stored.correctable, saved.given_up)?;
+        monitor.windows = Windows::restore(spec, saved.windows, stored.slices);
+        monitor.tracker = saved.tracker;
+        monitor.book = saved.book;
+        monitor.lives = saved.lives;
+        monitor.totals = saved.totals;
+        monitor.samples = saved.samples;
+        monitor.saved_at_millis = Some(saved.at_millis);
+        Ok(monitor)
+    }
+
+    /// A monitor that knows its slices, has heard nothing yet of what the ledger holds, and has seen nothing.
+    pub(super) fn restore_replay(
+        spec: Arc<MonitorSpec>,
+        slices: Vec<SliceKey>,
+        ledger: Ledger,
+    ) -> Result<Self, BlobError> {
+        let models = spec.models().with_snapshots(slices.len(), &[], &ledger)?;
+        let mut monitor = Self { models, ledger, ..Self::new(spec) };
+        let window = monitor.spec.window.clone();
+        monitor.windows = Windows::restore(window, SavedWindows::default(), slices);
+        Ok(monitor)
+    }
+
+    /// Judges a window of the past that has a row for every slice, after what was said before it.
+    pub(super) fn judge_again(&mut self, frame: &Frame) {
+        for shard in 0..frame.slices.len().div_ceil(SHARD_SLICES) {
+            self.models.hear_before(shard, frame.end_millis, &self.ledger);
+        }
+        self.judge(frame, 1);
     }
 
     /// What is configured.
@@ -207,8 +245,9 @@ impl Monitor {
     /// Closes and judges every window that ends at or before `through_millis`; says how many.
     pub(super) fn close_through(&mut self, through_millis: i64, threads: usize) -> usize {
         let mut closed = 0;
-        while let Some(frame) = self.windows.close_next(through_millis) {
-            self.judge(&frame, threads);
+        while let Some(window) = self.windows.close_next(through_millis) {
+            let marks = self.judge(&window.frame, threads);
+            self.correct(window, marks);
             closed += 1;
         }
         closed
@@ -248,7 +287,7 @@ impl Monitor {
         kinds
     }
 
-    fn judge(&mut self, frame: &Frame, threads: usize) {
+    fn judge(&mut self, frame: &Frame, threads: usize) -> WindowMarks {
         let slices = self.windows.registry().keys();
         let seen = |slice: usize| self.ledger.seen(&self.spec, &slices[slice], frame.start_millis);
         let readings = self.models.judge(frame, slices, &seen, &self.ledger, threads);
@@ -264,7 +303,8 @@ impl Monitor {
         self.totals.refused_slices += frame.refused_slices as u64;
         self.num_judged = view.num_judged();
         let (changed, closed) = self.tracker.update(&view);
-        let updates = self.book.update(&view, &changed, &closed);
+        let mut updates = self.book.update(&view, &changed, &closed);
+        let marks = std::mem::take(&mut updates.marks);
         let width = self.spec.window.measures.len();
         let stride = self.spec.facts.measures.len();
         self.pending.frames.extend(shard_frames(frame, &readings, width, stride));
@@ -275,6 +315,59 @@ impl Monitor {
         self.realised.forget_before(frame.end_millis);
         let milestones = self.lives.follow(&updates.incidents, self.book.open(), frame.end_millis);
         self.take(updates, milestones);
+        marks
+    }
+
+    /// Keeps a judged window for as long as it can be revised, and revises earlier ones by what came late.
+    fn correct(&mut self, window: Closed, marks: WindowMarks) {
+        let Closed { frame, whole, late } = window;
+        let spec = Arc::clone(&self.spec);
+        if let Some(whole) = whole {
+            let window = Correctable { end_millis: frame.end_millis, whole, marks };
+            self.corrections.keep(&window, spec.correction_bytes_max);
+        }
+        let oldest = frame.start_millis.saturating_sub(spec.facts.revisable_millis);
+        self.corrections.forget_before(spec.window.grid.start_of(oldest));
+        let mut by_window: BTreeMap<i64, Vec<PartialFrame>> = BTreeMap::new();
+        for partial in late {
+            by_window.entry(partial.start_millis).or_default().push(partial);
+        }
+        for (start_millis, late) in by_window {
+            self.revise(start_millis, late, frame.end_millis);
+        }
+    }
+
+    /// Merges late events into a closed window and judges its incidents again.
+    fn revise(&mut self, start_millis: i64, late: Vec<PartialFrame>, at_millis: i64) {
+        let num_events: u64 = late.iter().map(PartialFrame::num_events).sum();
+        self.totals.waiting -= num_events;
+        let Some(mut window) = self.corrections.get(start_millis) else {
+            // Or there never was such a window: before the first, or skipped in a long silence.
+            let given_up = self.corrections.has_given_up(start_millis);
+            *(if given_up { &mut self.totals.over_limit } else { &mut self.totals.late }) += num_events;
+            return;
+        };
+        self.totals.revised += num_events;
+        self.totals.revisions += 1;
+        let before = window.whole.clone();
+        window.whole = Windows::merged(window.whole, late);
+        let after = self.windows.frame_of(&window.whole);
+        let before = self.windows.frame_of(&before);
+        for (shard, revision) in shard_revisions(&before, &after) {
+            let blob = RevisionBlob { start_millis, shard, bytes: revision.encode() };
+            self.pending.revisions.insert((start_millis, shard), blob);
+        }
+        let span = (start_millis, window.end_millis);
+        let revised = RevisedWindow { span_millis: span, before: &before, after: &after, at_millis };
+        let slices = self.windows.registry().keys();
+        let facts = &self.spec.facts;
+        let updates =
+            self.book.revise(facts, slices, &mut self.tracker, &revised, &mut window.marks, self.num_judged);
+        let milestones = self.lives.revise(&updates, at_millis);
+        let taken_back = updates.incidents.iter().filter(|one| one.state == IncidentState::Retracted);
+        self.totals.retracted += taken_back.count() as u64;
+        self.take(updates, milestones);
+        self.corrections.keep(&window, self.spec.correction_bytes_max);
     }
 
     fn take(&mut self, updates: Updates, milestones: Vec<Milestone>) {
@@ -316,9 +409,21 @@ impl Monitor {
         self.take_silent(updates, now_millis);
     }
 
+    /// A step of a backfill was stored: its slices are kept from now on, and nothing older is counted.
+    pub(super) fn note_backfill(&mut self, step: &BackfillStep) {
+        self.windows.admit(&step.slices.keys);
+        self.pending.slices_stored += step.slices.keys.len();
+        if let Some(newest) = step.frames.last() {
+            self.windows.join_after(newest.end_millis);
+        }
+    }
+
     /// See [`super::Engine::end_history`].
     pub(super) fn end_history(&mut self) {
         self.windows.detach();
+        // What still waited for a close never comes to one.
+        self.totals.late += std::mem::take(&mut self.totals.waiting);
+        self.corrections = Corrections::default();
         self.tracker = AnomalyTracker::default();
         let incidents = self.book.close_all();
         let at_millis = self.windows.next_start().unwrap_or_default();
@@ -367,6 +472,7 @@ impl Monitor {
             lives: self.lives.clone(),
             totals: self.totals.clone(),
             samples: self.samples.clone(),
+            given_up: self.corrections.given_up(),
             at_millis,
         };
         MonitorCommit {
@@ -374,6 +480,9 @@ impl Monitor {
             state: pack(&saved),
             slices: new_slices,
             frames: pending.frames,
+            revisions: pending.revisions.into_values().collect(),
+            correctable: self.corrections.take_unstored(),
+            correctable_from_millis: self.corrections.from_millis().unwrap_or(i64::MAX),
             models: self.models.due_snapshots(&self.ledger),
             incidents: pending.incidents.into_values().collect(),
             milestones: pending.milestones,

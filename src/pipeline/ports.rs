@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{Commit, FrameBlob, Instructed, Label, ModelBlob, RecordedInput};
+use super::{
+    BackfillStep, Backlog, Commit, CorrectableBlob, FrameBlob, Instructed, Label, ModelBlob, RecordedInput,
+};
 use crate::{
     anomaly::{Alert, Incident, IncidentKind, IncidentState, Milestone},
     record::{Checkpoint, PartitionId, Receipt, RecordBatch, RejectSample, SourceId},
@@ -218,6 +220,8 @@ pub struct RestoredMonitor {
     pub slices: Vec<SliceKey>,
     /// The newest snapshot of each shard.
     pub models: Vec<ModelBlob>,
+    /// Closed windows that can still be revised, in order of time.
+    pub correctable: Vec<CorrectableBlob>,
 }
 
 /// Where results live. One writer per source.
@@ -229,6 +233,8 @@ pub trait Store: Send + Sync {
     async fn restore_monitor(&self, monitor: &str) -> Result<RestoredMonitor, StoreError>;
     /// All or nothing. Refuses (`Conflict`) a delta that does not start at the stored checkpoint.
     async fn commit(&self, commit: &Commit) -> Result<(), StoreError>;
+    /// Stores a step of a backfill, all or nothing.
+    async fn backfill(&self, step: &BackfillStep) -> Result<(), StoreError>;
 }
 
 /// A range of stored windows.
@@ -364,6 +370,8 @@ pub const SEVERITY_STEPS: usize = 20;
 pub trait History: Send + Sync {
     /// The slices of a monitor by number.
     async fn slices(&self, monitor: &str) -> Result<Vec<SliceKey>, StoreError>;
+    /// Starts of the first and the last stored window.
+    async fn span(&self, monitor: &str) -> Result<Option<(i64, i64)>, StoreError>;
     /// Stored windows by start, then shard.
     async fn frames(&self, monitor: &str, range: HistoryRange) -> Result<Vec<FrameBlob>, StoreError>;
     /// Incidents, newest first.
@@ -388,6 +396,8 @@ pub trait History: Send + Sync {
     async fn snapshot(&self, monitor: &str, shard: usize) -> Result<Option<ModelBlob>, StoreError>;
     /// Everything that the wall clock and people did to the monitors of a source, in order.
     async fn inputs(&self, source: &SourceId) -> Result<Vec<RecordedInput>, StoreError>;
+    /// The past that lies ready for a monitor.
+    async fn backlog(&self, monitor: &str) -> Result<Option<Backlog>, StoreError>;
 }
 
 /// An alert that waits to be sent.

@@ -57,40 +57,49 @@ pub async fn restore<S: Store + History + ?Sized>(
     let restored = store.restore(&source).await?;
     let mut monitors = Vec::with_capacity(specs.len());
     for spec in specs {
-        monitors.push(restore_monitor(store, spec).await?);
+        monitors.push(restore_monitor(store, store, spec).await?);
     }
     let mut engine = Engine::new(source, decoder, monitors, restored.checkpoint, journaled, limits);
     engine.replay_journal(restored.journal, now_millis);
     Ok(engine)
 }
 
-async fn restore_monitor<S: Store + History + ?Sized>(
+/// The monitor as its last full commit left it.
+pub(super) async fn restore_monitor<S: Store + ?Sized, H: History + ?Sized>(
     store: &S,
+    history: &H,
     spec: Arc<MonitorSpec>,
 ) -> Result<Monitor, RestoreError> {
     let name = spec.facts.monitor.clone();
     let damaged = |error| RestoreError::Damaged { monitor: name.clone(), error };
     let stored = store.restore_monitor(&name).await?;
-    let Some(state) = stored.state else { return Ok(Monitor::new(spec)) };
-    check_state(&spec, &state)
-        .map_err(damaged)?
-        .map_err(|difference| RestoreError::Reshaped { monitor: name.clone(), difference })?;
-    let ledger = Ledger::of(&store.instructed(&name).await?);
+    if let Some(state) = &stored.state {
+        check_state(&spec, state)
+            .map_err(damaged)?
+            .map_err(|difference| RestoreError::Reshaped { monitor: name.clone(), difference })?;
+    } else if stored.slices.is_empty() {
+        return Ok(Monitor::new(spec));
+    }
+    let ledger = Ledger::of(&history.instructed(&name).await?);
     let mut models =
         spec.models().with_snapshots(stored.slices.len(), &stored.models, &ledger).map_err(damaged)?;
     let folding = Folding { spec: &spec, slices: &stored.slices, ledger: &ledger };
     // Frames are kept by their start, which lies before the end a snapshot knows.
     let from_millis = models.needed_from().saturating_sub(spec.window.grid.width().millis() * 2);
-    folding.fold(store, &mut models, (from_millis, i64::MAX), &mut |_, _, _| {}).await?;
+    folding.fold(history, &mut models, (from_millis, i64::MAX), &mut |_, _, _| {}).await?;
     models.catch_up(&ledger);
-    let mut monitor = Monitor::restore(spec, &state, stored.slices, models, ledger).map_err(damaged)?;
+    let mut monitor = Monitor::restore(spec, stored, models, ledger).map_err(damaged)?;
+    if let Some((_, last)) = history.span(&name).await? {
+        // Only a backfill stores windows of a monitor that has closed none.
+        monitor.windows.join_after(monitor.spec.window.grid.end_of(last));
+    }
     let query = IncidentQuery {
         monitor: Some(name.clone()),
         kind: Some(IncidentKind::Deviation),
         limit: INCIDENTS_RECALLED,
         ..IncidentQuery::default()
     };
-    for incident in &store.incidents(&query).await? {
+    for incident in &history.incidents(&query).await? {
         monitor.realised.note(incident);
     }
     if let Some(closed_through) = monitor.windows.next_start() {

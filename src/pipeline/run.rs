@@ -2,15 +2,20 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Clock, Commit, DeadLetters, Engine, Inbox, RestoreError, Retry, Source, SourceError, SourceState,
-    SourceStatus, StatusBoard, Store, StoreError, Telemetry, Totals,
+    BackfillError, BackfillProgress, Clock, Commit, DeadLetters, Engine, Inbox, Instructed, Instruction,
+    Refused, RestoreError, Retry, Source, SourceError, SourceState, SourceStatus, StatusBoard, Store,
+    StoreError, Telemetry, Totals,
+    backfill::take_step,
     desk::Errand,
     letters, relearn,
-    telemetry::{BatchRead, CommitPostponed, CommitStored, IncidentChanged, InstructionTaken, SourceLost},
+    telemetry::{
+        BackfillStepTaken, BatchRead, CommitPostponed, CommitStored, IncidentChanged, InstructionTaken,
+        SourceLost,
+    },
 };
 use crate::{
     anomaly::{Incident, IncidentState},
@@ -173,7 +178,7 @@ impl Runner {
                     self.engine.tick(self.clock.now_millis(), &state);
                     self.publish(&mut progress);
                 }
-                errand = Inbox::next(self.inbox.as_mut()) => self.instruct(errand, &mut progress, &stop).await?,
+                errand = Inbox::next(self.inbox.as_mut()) => self.run_errand(errand, &mut progress, &stop).await?,
                 batches = next_batches(self.source.as_mut(), paused) => match batches {
                     Ok(Some(batches)) => self.take(batches, &mut progress)?,
                     Ok(None) => break,
@@ -191,20 +196,64 @@ impl Runner {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                errand = Inbox::next(self.inbox.as_mut()) => self.instruct(errand, &mut progress, &stop).await?,
+                errand = Inbox::next(self.inbox.as_mut()) => self.run_errand(errand, &mut progress, &stop).await?,
             }
         }
         Ok(self.engine)
     }
 
-    /// Carries out an instruction; answers when what it changed is stored.
-    async fn instruct(
+    async fn run_errand(
         &mut self,
         errand: Errand,
         progress: &mut Progress,
         stop: &CancellationToken,
     ) -> Result<(), RunError> {
-        let Errand { monitor, instruction, answer } = errand;
+        match errand {
+            Errand::Instruct { monitor, instruction, answer } => {
+                self.instruct((monitor, instruction, answer), progress, stop).await
+            }
+            Errand::Backfill { monitor, until_millis, answer } => {
+                self.backfill((monitor, until_millis, answer), progress, stop).await
+            }
+        }
+    }
+
+    /// Takes a step of a backfill; answers when it is stored. The last one rebuilds the monitor's models.
+    async fn backfill(
+        &mut self,
+        (name, until_millis, answer): (String, i64, oneshot::Sender<Result<BackfillProgress, BackfillError>>),
+        progress: &mut Progress,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
+        self.engine.demand_full_commit();
+        let Some(history) = self.inbox.as_ref().map(|inbox| Arc::clone(&inbox.history)) else {
+            return Ok(());
+        };
+        if !self.commit(true, progress, stop).await? {
+            return Ok(());
+        }
+        let found = self.engine.monitors_mut().iter_mut().find(|known| known.spec.facts.monitor == name);
+        let outcome = match found {
+            Some(monitor) => take_step(monitor, self.store.as_ref(), history.as_ref(), until_millis).await,
+            None => Err(BackfillError::NoMonitor(name.clone())),
+        };
+        self.engine.await_partitions(&self.source.partitions(), self.clock.now_millis());
+        BackfillStepTaken { monitor: &name, outcome: &outcome }.emit();
+        if let Err(BackfillError::Rebuild(error)) = outcome {
+            return Err(RunError::Relearn { source_id: self.source_id.clone(), error });
+        }
+        // Who asked may have gone; what was asked is done.
+        drop(answer.send(outcome));
+        Ok(())
+    }
+
+    /// Carries out an instruction; answers when what it changed is stored.
+    async fn instruct(
+        &mut self,
+        (monitor, instruction, answer): (String, Instruction, oneshot::Sender<Result<Instructed, Refused>>),
+        progress: &mut Progress,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
         // What must be learned anew is read from the store. Whoever asks while the process ends gets no answer.
         if self.engine.num_pending_windows() > 0 && !self.commit(true, progress, stop).await? {
             return Ok(());

@@ -120,6 +120,10 @@ impl SeriesState {
         events: u64,
         seen: Seen,
     ) -> Option<Reading> {
+        if events == 0 && cell.is_none() && !self.has_seen() {
+            // Its slice was not there yet: a row of a past that was filled in later.
+            return None;
+        }
         let thin = self.is_thin(judging, cell);
         self.weigh(cell);
         let cell = cell?;
@@ -132,6 +136,11 @@ impl SeriesState {
             score = raw.filter(|_| !thin).map(|raw| judging.guard.apply(cell.value, raw));
         }
         Some(Reading { actual: cell.value, score, expected })
+    }
+
+    /// Whether it was there in any window yet.
+    pub(super) fn has_seen(&self) -> bool {
+        self.num_windows > 0
     }
 
     /// Takes in what somebody said; whether it changed anything.

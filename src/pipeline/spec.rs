@@ -37,6 +37,8 @@ pub struct MonitorSpec {
     pub max_lead_millis: i64,
     /// A source unreachable for so long raises a no-data incident.
     pub no_data_after_millis: i64,
+    /// Bytes kept of closed windows that can still be revised; the oldest go first.
+    pub correction_bytes_max: usize,
     /// How long closed windows are kept; `None` for ever.
     pub retention_millis: Option<i64>,
 }
@@ -54,6 +56,20 @@ impl MonitorSpec {
     /// Models of a monitor that has seen nothing.
     pub fn models(&self) -> Models {
         Models::new(self.judging.clone(), self.relations.clone(), self.calendar.fingerprint())
+            .with_quiet(self.window.quiet_row().cells)
+    }
+
+    /// Whether windows get the same scores under other settings: only rules, names and the like differ.
+    pub fn judges_like(&self, other: &Self) -> bool {
+        let judging = |spec: &Self| format!("{:?} {:?}", spec.judging, spec.relations);
+        judging(self) == judging(other)
+            && self.calendar.fingerprint() == other.calendar.fingerprint()
+            && (&self.zones.default, &self.zones.by) == (&other.zones.default, &other.zones.by)
+    }
+
+    /// Whether the same events are counted in the same way.
+    pub fn counts_like(&self, other: &Self) -> bool {
+        format!("{:?}", self.mapping) == format!("{:?}", other.mapping)
     }
 
     /// Adds the events of one of [`MonitorSpec::calendar_files`]; says which could not be used.

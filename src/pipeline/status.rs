@@ -37,6 +37,8 @@ pub struct MonitorStatus {
     pub newest_event_millis: Option<i64>,
     /// Windows open now.
     pub num_open_windows: usize,
+    /// Closed windows that can still be revised, and the bytes kept of them.
+    pub correctable: (usize, usize),
     /// Series kept.
     pub num_series: usize,
     /// Of these, how many have not scored yet.
@@ -98,6 +100,7 @@ pub(super) fn of_monitor(source: &SourceId, monitor: &Monitor) -> MonitorStatus 
         closed_through_millis: monitor.windows.next_start(),
         newest_event_millis: monitor.windows.watermarks().newest_millis(),
         num_open_windows: monitor.windows.num_open(),
+        correctable: monitor.corrections.size(),
         num_series: sum(|measure| measure.num_series),
         num_learning: sum(|measure| measure.num_learning),
         learning: first.filter(|_| sum(|measure| measure.num_scoring) == 0),
@@ -128,6 +131,11 @@ impl StatusBoard {
         let mut board = self.0.write().unwrap_or_else(PoisonError::into_inner);
         board.sources.insert(source.source.clone(), source);
         board.monitors.extend(monitors.into_iter().map(|status| (status.monitor.clone(), status)));
+    }
+
+    /// Forgets everything, before other parts begin to tell.
+    pub fn clear(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Board::default();
     }
 
     /// Sources by name.

@@ -24,6 +24,11 @@ pub struct Telemetry {
     rejected: IntCounterVec,
     windows_closed: IntCounterVec,
     windows_open: IntGaugeVec,
+    events_waiting: IntGaugeVec,
+    revisions: IntCounterVec,
+    correctable: IntGaugeVec,
+    correctable_bytes: IntGaugeVec,
+    retracted: IntCounterVec,
     event_lag: GaugeVec,
     slices_refused: IntCounterVec,
     scored: IntCounterVec,
@@ -50,6 +55,7 @@ pub struct Telemetry {
     source_trouble: IntCounterVec,
     acknowledge_seconds: Histogram,
     letters: IntCounterVec,
+    reloads: IntCounterVec,
     stream: IntCounterVec,
 }
 
@@ -103,7 +109,7 @@ impl Telemetry {
             source_lag: seconds("tidewatch_source_lag_seconds", "How far reading is behind.", &["source"]),
             events: counter(
                 "tidewatch_record_events_total",
-                "Events by what became of them: counted, late, after_close, over_limit, rejected.",
+                "Events by what became of them: counted, revised, late, after_close, over_limit, rejected.",
                 &["monitor", "outcome"],
             ),
             rejected: counter(
@@ -112,6 +118,31 @@ impl Telemetry {
                 &["monitor", "reason"],
             ),
             windows_closed: counter("tidewatch_window_closed_total", "Windows closed.", &["monitor"]),
+            events_waiting: gauge(
+                "tidewatch_record_events_waiting",
+                "Late events that the next closing window will merge into an earlier one.",
+                &["monitor"],
+            ),
+            revisions: counter(
+                "tidewatch_window_revisions_total",
+                "Revisions of closed windows by late events.",
+                &["monitor"],
+            ),
+            correctable: gauge(
+                "tidewatch_window_correctable",
+                "Closed windows that late events can still revise.",
+                &["monitor"],
+            ),
+            correctable_bytes: gauge(
+                "tidewatch_window_correctable_bytes",
+                "What is kept of them, in memory and in the store.",
+                &["monitor"],
+            ),
+            retracted: counter(
+                "tidewatch_anomaly_incidents_retracted_total",
+                "Incidents that late events took back.",
+                &["monitor"],
+            ),
             windows_open: gauge("tidewatch_window_open", "Windows open.", &["monitor"]),
             event_lag: seconds(
                 "tidewatch_window_event_time_lag_seconds",
@@ -226,6 +257,11 @@ impl Telemetry {
                 &["source", "kind"],
             ),
             acknowledge_seconds,
+            reloads: counter(
+                "tidewatch_config_reloads_total",
+                "Times the configuration was read again: done, refused (what ran before goes on).",
+                &["outcome"],
+            ),
             registry,
         }
     }
@@ -286,6 +322,10 @@ impl Telemetry {
             let nothing = Totals::default();
             self.count_events(name, &monitor.totals, before.get(index).unwrap_or(&nothing));
             self.windows_open.with_label_values(&[name]).set(monitor.num_open_windows as i64);
+            self.events_waiting.with_label_values(&[name]).set(monitor.totals.waiting as i64);
+            let (windows, bytes) = monitor.correctable;
+            self.correctable.with_label_values(&[name]).set(windows as i64);
+            self.correctable_bytes.with_label_values(&[name]).set(bytes as i64);
             self.series.with_label_values(&[name]).set(monitor.num_series as i64);
             self.learning.with_label_values(&[name]).set(monitor.num_learning as i64);
             let nominal = monitor.nominal;
@@ -300,6 +340,34 @@ impl Telemetry {
             if let Some(newest) = monitor.newest_event_millis {
                 self.event_lag.with_label_values(&[name]).set((now_millis - newest) as f64 / 1e3);
             }
+        }
+    }
+
+    /// Forgets what holds of sources, monitors and notifiers, before others begin to tell.
+    pub fn forget_gauges(&self) {
+        for gauge in [
+            &self.source_up,
+            &self.windows_open,
+            &self.series,
+            &self.learning,
+            &self.incidents_open,
+            &self.nominal_measured,
+            &self.told,
+            &self.feedback,
+            &self.alerts_waiting,
+            &self.records_behind,
+        ] {
+            gauge.reset();
+        }
+        for gauge in [
+            &self.source_lag,
+            &self.event_lag,
+            &self.false_alarms_nominal,
+            &self.precision,
+            &self.response_rate,
+            &self.seconds_behind,
+        ] {
+            gauge.reset();
         }
     }
 
@@ -320,6 +388,7 @@ impl Telemetry {
     fn count_events(&self, monitor: &str, now: &Totals, before: &Totals) {
         for (outcome, now, before) in [
             ("counted", now.counted, before.counted),
+            ("revised", now.revised, before.revised),
             ("late", now.late, before.late),
             ("after_close", now.after_close, before.after_close),
             ("over_limit", now.over_limit, before.over_limit),
@@ -333,6 +402,8 @@ impl Telemetry {
         }
         for (counter, now, before) in [
             (&self.windows_closed, now.windows, before.windows),
+            (&self.revisions, now.revisions, before.revisions),
+            (&self.retracted, now.retracted, before.retracted),
             (&self.scored, now.scored, before.scored),
             (&self.slices_refused, now.refused_slices, before.refused_slices),
         ] {
@@ -458,6 +529,43 @@ impl InstructionTaken<'_> {
         telemetry.instructions.with_label_values(&[self.monitor, self.ask, outcome]).inc();
         let Self { monitor, ask, by, refused } = self;
         tracing::info!(monitor, ask, by, ?refused, "instruction taken");
+    }
+}
+
+/// A step of a backfill was asked for.
+#[derive(Debug)]
+pub(super) struct BackfillStepTaken<'a> {
+    pub(super) monitor: &'a str,
+    pub(super) outcome: &'a Result<super::BackfillProgress, super::BackfillError>,
+}
+
+impl BackfillStepTaken<'_> {
+    pub(super) fn emit(&self) {
+        match self.outcome {
+            Ok(super::BackfillProgress { added, left, .. }) => {
+                tracing::info!(monitor = self.monitor, added, left, "backfill step taken");
+            }
+            Err(error) => tracing::warn!(monitor = self.monitor, %error, "backfill step not taken"),
+        }
+    }
+}
+
+/// The configuration was read again.
+#[derive(Debug)]
+pub struct Reload<'a> {
+    /// Why it was not taken in.
+    pub refused: Option<&'a str>,
+}
+
+impl Reload<'_> {
+    /// Writes the log line and moves the counter.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let outcome = if self.refused.is_some() { "refused" } else { "done" };
+        telemetry.reloads.with_label_values(&[outcome]).inc();
+        match self.refused {
+            Some(why) => tracing::error!(why, "configuration refused, what ran before goes on"),
+            None => tracing::info!("configuration taken in"),
+        }
     }
 }
 

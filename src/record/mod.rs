@@ -117,6 +117,9 @@ pub struct Receipt {
     pub counted: u64,
     /// Events refused by a monitor, or unreadable.
     pub rejected: u64,
+    /// Events that came late for a window that can still be revised.
+    #[serde(default)]
+    pub revised: u64,
     /// Events too late for their window.
     pub late: u64,
     /// Events over a limit.
@@ -141,6 +144,7 @@ impl Receipt {
         for (index, receipt) in receipts.enumerate() {
             all.events += receipt.events;
             all.counted += receipt.counted;
+            all.revised += receipt.revised;
             all.rejected += receipt.rejected;
             all.late += receipt.late;
             all.over_limit += receipt.over_limit;

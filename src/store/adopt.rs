@@ -8,13 +8,15 @@ use super::{SqliteStore, sqlite::failed};
 use crate::pipeline::StoreError;
 
 /// What belongs to a monitor. Checkpoints, recorded inputs and alerts belong to the source it was trained from.
-const COPY: [&str; 6] = [
+const COPY: [&str; 7] = [
     "INSERT INTO main.monitors (monitor, source, state)
      SELECT monitor, source, state FROM trained.monitors WHERE monitor = ?1",
     "INSERT INTO main.slices (monitor, number, key)
      SELECT monitor, number, key FROM trained.slices WHERE monitor = ?1",
     "INSERT INTO main.frames (monitor, start_millis, shard, end_millis, frame)
      SELECT monitor, start_millis, shard, end_millis, frame FROM trained.frames WHERE monitor = ?1 ORDER BY id",
+    "INSERT INTO main.revisions (monitor, start_millis, shard, revision)
+     SELECT monitor, start_millis, shard, revision FROM trained.revisions WHERE monitor = ?1",
     "INSERT INTO main.models (monitor, shard, through_millis, models)
      SELECT monitor, shard, through_millis, models FROM trained.models WHERE monitor = ?1",
     "INSERT INTO main.incidents (id, monitor, kind, state, opened_millis, severity_peak, incident)

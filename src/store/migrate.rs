@@ -7,8 +7,12 @@ use super::sqlite::failed;
 use crate::pipeline::StoreError;
 
 /// One step per version, in order: the first makes version 1 of an empty file.
-const STEPS: [&str; 3] =
-    [include_str!("schema.sql"), include_str!("instructions.sql"), include_str!("console.sql")];
+const STEPS: [&str; 4] = [
+    include_str!("schema.sql"),
+    include_str!("instructions.sql"),
+    include_str!("console.sql"),
+    include_str!("revisions.sql"),
+];
 
 /// Brings the file to this build's version.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 //! process at a time holds a store.
 
 mod adopt;
+mod backfill;
 mod dead_letters;
 mod deliveries;
 mod incidents;

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     anomaly::{Incident, Milestone},
     pipeline::{
-        DeliveryQuery, DeliveryRow, FrameBlob, History, HistoryRange, IncidentQuery, Instructed, ModelBlob,
-        NotifierRecord, Outbox, OutboxRow, RecordedInput, SEVERITY_STEPS, StoreError,
+        Backlog, DeliveryQuery, DeliveryRow, FrameBlob, History, HistoryRange, IncidentQuery, Instructed,
+        ModelBlob, NotifierRecord, Outbox, OutboxRow, RecordedInput, SEVERITY_STEPS, StoreError,
     },
     record::{Receipt, SourceId},
     window::SliceKey,
@@ -24,11 +24,26 @@ impl History for SqliteStore {
         self.read(|connection| slices(connection, monitor))
     }
 
+    async fn span(&self, monitor: &str) -> Result<Option<(i64, i64)>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT min(start_millis), max(start_millis) FROM frames WHERE monitor = ?1";
+            connection
+                .query_row(sql, [monitor], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?)))
+                .map(|(first, last): (Option<i64>, Option<i64>)| first.zip(last))
+                .map_err(failed)
+        })
+    }
+
+    async fn backlog(&self, monitor: &str) -> Result<Option<Backlog>, StoreError> {
+        self.open_backlog(monitor)
+    }
+
     async fn frames(&self, monitor: &str, range: HistoryRange) -> Result<Vec<FrameBlob>, StoreError> {
         self.read(|connection| {
             let mut statement = connection
                 .prepare_cached(
-                    "SELECT start_millis, end_millis, shard, frame FROM frames
+                    "SELECT start_millis, end_millis, shard, frame, revision
+                     FROM frames LEFT JOIN revisions USING (monitor, start_millis, shard)
                      WHERE monitor = ?1 AND start_millis >= ?2 AND start_millis < ?3
                        AND (?4 IS NULL OR shard = ?4)
                      ORDER BY start_millis, shard LIMIT ?5",
@@ -42,6 +57,7 @@ impl History for SqliteStore {
                         end_millis: row.get(1)?,
                         shard: row.get(2)?,
                         bytes: row.get(3)?,
+                        revision: row.get(4)?,
                     })
                 })
                 .and_then(Iterator::collect)

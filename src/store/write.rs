@@ -9,7 +9,10 @@ use super::{
     sqlite::{damaged, failed},
 };
 use crate::{
-    pipeline::{Commit, ModelBlob, MonitorCommit, Restored, RestoredMonitor, Store, StoreError},
+    pipeline::{
+        BackfillStep, Commit, CorrectableBlob, FrameBlob, ModelBlob, MonitorCommit, Restored,
+        RestoredMonitor, SlicesFrom, Store, StoreError,
+    },
     record::{Checkpoint, Header, PartitionId, Position, Record, RecordBatch, SourceId},
 };
 
@@ -46,8 +49,13 @@ impl Store for SqliteStore {
                 })
                 .and_then(Iterator::collect)
                 .map_err(failed)?;
-            Ok(RestoredMonitor { state, slices: super::read::slices(connection, monitor)?, models })
+            let slices = super::read::slices(connection, monitor)?;
+            Ok(RestoredMonitor { state, slices, models, correctable: correctable(connection, monitor)? })
         })
+    }
+
+    async fn backfill(&self, step: &BackfillStep) -> Result<(), StoreError> {
+        self.take_step(step)
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
@@ -62,6 +70,20 @@ impl Store for SqliteStore {
             transaction.commit().map_err(failed)
         })
     }
+}
+
+fn correctable(connection: &Connection, monitor: &str) -> Result<Vec<CorrectableBlob>, StoreError> {
+    connection
+        .prepare_cached(
+            "SELECT start_millis, correctable FROM correctable WHERE monitor = ?1 ORDER BY start_millis",
+        )
+        .and_then(|mut statement| {
+            let blob = |row: &rusqlite::Row<'_>| {
+                Ok(CorrectableBlob { start_millis: row.get(0)?, bytes: row.get(1)? })
+            };
+            statement.query_map([monitor], blob)?.collect()
+        })
+        .map_err(failed)
 }
 
 fn checkpoint(connection: &Connection, source: &SourceId) -> Result<Checkpoint, StoreError> {
@@ -187,32 +209,79 @@ fn write_monitor(
     transaction
         .prepare_cached("INSERT OR REPLACE INTO monitors (monitor, source, state) VALUES (?1, ?2, ?3)")?
         .execute(params![monitor, source.as_str(), commit.state])?;
-    for (index, key) in commit.slices.keys.iter().enumerate() {
+    write_windows(transaction, monitor, &commit.slices, &commit.frames)?;
+    write_revisions(transaction, commit)?;
+    write_models(transaction, monitor, &commit.models)?;
+    if let Some(retain_from) = commit.retain_from_millis {
+        transaction
+            .prepare_cached("DELETE FROM frames WHERE monitor = ?1 AND start_millis < ?2")?
+            .execute(params![monitor, retain_from])?;
+        transaction
+            .prepare_cached("DELETE FROM revisions WHERE monitor = ?1 AND start_millis < ?2")?
+            .execute(params![monitor, retain_from])?;
+    }
+    write_incidents(transaction, commit, at_millis)?;
+    instructions::write(transaction, commit)
+}
+
+/// Windows and the slices that they bring.
+pub(super) fn write_windows(
+    transaction: &Transaction<'_>,
+    monitor: &str,
+    slices: &SlicesFrom,
+    frames: &[FrameBlob],
+) -> rusqlite::Result<()> {
+    for (index, key) in slices.keys.iter().enumerate() {
         transaction
             .prepare_cached("INSERT INTO slices (monitor, number, key) VALUES (?1, ?2, ?3)")?
-            .execute(params![monitor, commit.slices.first + index, json(key)])?;
+            .execute(params![monitor, slices.first + index, json(key)])?;
     }
-    for frame in &commit.frames {
+    for frame in frames {
         transaction
             .prepare_cached(
                 "INSERT INTO frames (monitor, start_millis, shard, end_millis, frame) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
             .execute(params![monitor, frame.start_millis, frame.shard, frame.end_millis, frame.bytes])?;
     }
-    for blob in &commit.models {
+    Ok(())
+}
+
+pub(super) fn write_models(
+    transaction: &Transaction<'_>,
+    monitor: &str,
+    models: &[ModelBlob],
+) -> rusqlite::Result<()> {
+    for blob in models {
         transaction
             .prepare_cached(
                 "INSERT OR REPLACE INTO models (monitor, shard, through_millis, models) VALUES (?1, ?2, ?3, ?4)",
             )?
             .execute(params![monitor, blob.shard, blob.through_millis, blob.bytes])?;
     }
-    if let Some(retain_from) = commit.retain_from_millis {
+    Ok(())
+}
+
+fn write_revisions(transaction: &Transaction<'_>, commit: &MonitorCommit) -> rusqlite::Result<()> {
+    let monitor = commit.monitor.as_str();
+    for revision in &commit.revisions {
         transaction
-            .prepare_cached("DELETE FROM frames WHERE monitor = ?1 AND start_millis < ?2")?
-            .execute(params![monitor, retain_from])?;
+            .prepare_cached(
+                "INSERT OR REPLACE INTO revisions (monitor, start_millis, shard, revision)
+                 VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![monitor, revision.start_millis, revision.shard, revision.bytes])?;
     }
-    write_incidents(transaction, commit, at_millis)?;
-    instructions::write(transaction, commit)
+    for window in &commit.correctable {
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO correctable (monitor, start_millis, correctable) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![monitor, window.start_millis, window.bytes])?;
+    }
+    transaction
+        .prepare_cached("DELETE FROM correctable WHERE monitor = ?1 AND start_millis < ?2")?
+        .execute(params![monitor, commit.correctable_from_millis])
+        .map(|_| ())
 }
 
 fn write_incidents(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Aggregate, Cell, MeasureKind, PartialFrame, SliceKey, SliceRegistry, WindowSpec};
+use super::{Aggregate, Cell, MeasureKind, PartialFrame, PartialGroup, SliceKey, SliceRegistry, WindowSpec};
 
 /// All observations of one closed window.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,17 +42,12 @@ impl Frame {
 /// Events and aggregates of one slice while a window is combined.
 type Total = (u64, Vec<Aggregate>);
 
-/// Combines the partials of one window, given in partition order, and admits new slices to the registry.
+/// Makes the frame of one window of all that came to it, and admits new slices to the registry.
 ///
 /// Slices admitted before stay. New ones come in by events, then by key, until the cap; the rest are added
 /// up in the `(other)` slice of their level. The whole and the `(other)` slices are outside the cap.
-pub(super) fn combine(
-    spec: &WindowSpec,
-    registry: &mut SliceRegistry,
-    start_millis: i64,
-    partials: Vec<PartialFrame>,
-) -> Frame {
-    let mut totals = roll_up(spec, merge_partitions(partials));
+pub(super) fn combine(spec: &WindowSpec, registry: &mut SliceRegistry, whole: &PartialFrame) -> Frame {
+    let mut totals = roll_up(spec, whole);
     let refused_slices = apply_cap(spec, registry, &mut totals);
     let mut slices: Vec<SliceRow> = Vec::with_capacity(registry.len());
     for key in registry.keys() {
@@ -62,11 +57,13 @@ pub(super) fn combine(
         };
         slices.push(row);
     }
+    let start_millis = whole.start_millis;
     let end_millis = spec.grid.end_of(start_millis);
     Frame { start_millis, end_millis, slices, refused_slices }
 }
 
-fn merge_partitions(partials: Vec<PartialFrame>) -> BTreeMap<Vec<Box<str>>, Total> {
+/// The partials of one window, given in partition order, as one.
+pub(super) fn merge(start_millis: i64, partials: Vec<PartialFrame>) -> PartialFrame {
     let mut leaves: BTreeMap<Vec<Box<str>>, Total> = BTreeMap::new();
     for partial in partials {
         for group in partial.groups {
@@ -80,7 +77,8 @@ fn merge_partitions(partials: Vec<PartialFrame>) -> BTreeMap<Vec<Box<str>>, Tota
             }
         }
     }
-    leaves
+    let group = |(values, (events, aggregates))| PartialGroup { values, events, aggregates };
+    PartialFrame { start_millis, groups: leaves.into_iter().map(group).collect() }
 }
 
 fn add(total: &mut Total, events: u64, aggregates: &[Aggregate]) {
@@ -90,11 +88,11 @@ fn add(total: &mut Total, events: u64, aggregates: &[Aggregate]) {
     }
 }
 
-fn roll_up(spec: &WindowSpec, leaves: BTreeMap<Vec<Box<str>>, Total>) -> BTreeMap<SliceKey, Total> {
+fn roll_up(spec: &WindowSpec, whole: &PartialFrame) -> BTreeMap<SliceKey, Total> {
     let mut totals: BTreeMap<SliceKey, Total> = BTreeMap::new();
-    for (leaf, (events, aggregates)) in leaves {
+    for PartialGroup { values, events, aggregates } in &whole.groups {
         for kept in &spec.rollups {
-            add_to(&mut totals, SliceKey::project(&leaf, kept), events, &aggregates);
+            add_to(&mut totals, SliceKey::project(values, kept), *events, aggregates);
         }
     }
     totals
@@ -166,7 +164,7 @@ fn ratio(numerator: Option<Cell>, denominator: Option<Cell>) -> Option<Cell> {
     value.is_finite().then_some(Cell { value, weight: below })
 }
 
-fn quiet(spec: &WindowSpec) -> SliceRow {
+pub(super) fn quiet(spec: &WindowSpec) -> SliceRow {
     let empty: Vec<Aggregate> = spec.aggregates().map(Aggregate::empty).collect();
     SliceRow { events: 0, cells: cells(spec, &empty) }
 }

@@ -20,6 +20,8 @@ pub enum Outcome {
     Late,
     /// On time for its own partition, but its window was closed without it, by idleness or the clock.
     AfterClose,
+    /// Late or after a close, but its window can still be revised: it waits for the close of the window it came in.
+    Waits,
     /// The window already holds as many slices of this partition as it may.
     OverLimit,
 }
@@ -45,6 +47,13 @@ pub struct PartialGroup {
     pub aggregates: Vec<Aggregate>,
 }
 
+impl PartialFrame {
+    /// How many events are in it.
+    pub fn num_events(&self) -> u64 {
+        self.groups.iter().map(|group| group.events).sum()
+    }
+}
+
 /// The open windows of one partition.
 #[derive(Debug, Default)]
 pub struct Intake {
@@ -53,6 +62,9 @@ pub struct Intake {
     /// Windows that start before this are closed.
     closed_through: Option<i64>,
     open: BTreeMap<i64, OpenWindow>,
+    /// Late events by the window in which they came and the window that they are of. They take effect when the
+    /// first of the two closes: a moment that does not depend on batches and on other partitions.
+    waiting: BTreeMap<(i64, i64), OpenWindow>,
     /// Start and end of the window of the last event: most events fall into the same.
     last: (i64, i64),
 }
@@ -74,26 +86,22 @@ impl Intake {
             self.last = (start, spec.grid.end_of(start));
         }
         let (start, end) = self.last;
-        let late =
-            self.clock.watermark(spec.allowed_lateness_millis).is_some_and(|watermark| end <= watermark);
+        let watermark = self.clock.watermark(spec.allowed_lateness_millis);
+        let late = watermark.is_some_and(|watermark| end <= watermark);
         self.clock.observe(time);
         self.heard = true;
-        if late {
-            return Outcome::Late;
+        if !late && self.closed_through.is_none_or(|closed| start >= closed) {
+            let counted = self.open.entry(start).or_default().add(spec, event);
+            return if counted { Outcome::Counted } else { Outcome::OverLimit };
         }
-        if self.closed_through.is_some_and(|closed| start < closed) {
-            return Outcome::AfterClose;
+        let reached = watermark.max(self.closed_through);
+        if reached.is_none_or(|reached| end + spec.correction_millis <= reached) {
+            return if late { Outcome::Late } else { Outcome::AfterClose };
         }
-        let window = self.open.entry(start).or_default();
-        let Some(group) = window.group(spec, event) else { return Outcome::OverLimit };
-        window.events[group] += 1;
-        let width = event.inputs.len();
-        for (aggregate, input) in
-            window.aggregates[group * width..(group + 1) * width].iter_mut().zip(event.inputs)
-        {
-            aggregate.add(*input);
-        }
-        Outcome::Counted
+        let newest = spec.grid.start_of(self.clock.newest_millis().unwrap_or(time));
+        let came_in = self.closed_through.map_or(newest, |closed| closed.max(newest));
+        let taken = self.waiting.entry((came_in, start)).or_default().add(spec, event);
+        if taken { Outcome::Waits } else { Outcome::OverLimit }
     }
 
     /// This partition's clock.
@@ -121,9 +129,20 @@ impl Intake {
         self.open.keys().copied()
     }
 
-    /// Closes every window before `end`, handing out the one that starts at `start`.
-    pub(super) fn close(&mut self, start: i64, end: i64) -> Option<PartialFrame> {
+    /// Closes every window before `end`, handing out the one that starts at `start` and adding to `late` what came
+    /// by then for earlier ones.
+    pub(super) fn close(
+        &mut self,
+        start: i64,
+        end: i64,
+        late: &mut Vec<PartialFrame>,
+    ) -> Option<PartialFrame> {
         self.closed_through = Some(end);
+        if !self.waiting.is_empty() {
+            let rest = self.waiting.split_off(&(end, i64::MIN));
+            let due = std::mem::replace(&mut self.waiting, rest);
+            late.extend(due.into_iter().map(|((_, of), window)| window.into_partial(of)));
+        }
         self.open.remove(&start).map(|window| window.into_partial(start))
     }
 
@@ -132,21 +151,44 @@ impl Intake {
         self.open.iter().map(|(start, window)| window.clone_partial(*start)).collect()
     }
 
+    /// The late events that wait, each with the window in which they came.
+    pub(super) fn snapshot_waiting(&self) -> Vec<(i64, PartialFrame)> {
+        self.waiting.iter().map(|((came_in, of), window)| (*came_in, window.clone_partial(*of))).collect()
+    }
+
     /// The intake that `snapshot` was taken of.
     pub(super) fn restore(
         clock: PartitionClock,
         closed_through: Option<i64>,
         open: Vec<PartialFrame>,
+        waiting: Vec<(i64, PartialFrame)>,
     ) -> Self {
         let open = open
             .into_iter()
             .map(|partial| (partial.start_millis, OpenWindow::from_partial(partial)))
             .collect();
-        Self { clock, heard: false, closed_through, open, last: (0, 0) }
+        let waiting = waiting
+            .into_iter()
+            .map(|(came_in, partial)| ((came_in, partial.start_millis), OpenWindow::from_partial(partial)))
+            .collect();
+        Self { clock, heard: false, closed_through, open, waiting, last: (0, 0) }
     }
 }
 
 impl OpenWindow {
+    /// False when it holds as many slices as it may.
+    fn add(&mut self, spec: &WindowSpec, event: &Event<'_>) -> bool {
+        let Some(group) = self.group(spec, event) else { return false };
+        self.events[group] += 1;
+        let width = event.inputs.len();
+        for (aggregate, input) in
+            self.aggregates[group * width..(group + 1) * width].iter_mut().zip(event.inputs)
+        {
+            aggregate.add(*input);
+        }
+        true
+    }
+
     fn group(&mut self, spec: &WindowSpec, event: &Event<'_>) -> Option<usize> {
         if let Some(group) = self.groups.find(event) {
             return Some(group);

@@ -1,5 +1,5 @@
 //! Floor 2: event time. Events become partial aggregates per window and slice, partitions are combined,
-//! and a window closes exactly once.
+//! and a window closes exactly once. What comes later may revise it, and never closes it again.
 //!
 //! Three rules keep the answer independent of batching, interleaving, thread count and restarts:
 //! late is judged against the event's own partition; partials are kept per partition and combined in
@@ -21,7 +21,7 @@ pub use grid::{WindowGrid, WindowWidth, WindowWidthError};
 pub use intake::{Intake, Outcome, PartialFrame, PartialGroup};
 pub use slice::{OTHER, SliceKey, SliceRegistry};
 pub use watermark::{PartitionClock, Watermarks};
-pub use windows::{SavedWindows, Windows};
+pub use windows::{Closed, SavedWindows, Windows};
 
 /// What a monitor aggregates, and how.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct WindowSpec {
     pub grid: WindowGrid,
     /// How far behind the newest event of its partition an event may be and still be on time.
     pub allowed_lateness_millis: i64,
+    /// How long after its end a closed window can still be revised by late events; 0 is never.
+    pub correction_millis: i64,
     /// Names of the dimensions, in the order of an event's values.
     pub dimensions: Vec<String>,
     /// For each roll-up level, which dimensions it keeps.
@@ -72,6 +74,11 @@ impl WindowSpec {
             MeasureKind::Aggregate(kind) => Some(kind),
             MeasureKind::Ratio { .. } => None,
         })
+    }
+
+    /// The row of a slice in a window without any of its events.
+    pub fn quiet_row(&self) -> SliceRow {
+        combine::quiet(self)
     }
 
     /// Most slices, so that slices x measures stays within `max_series`; at least one.

@@ -33,12 +33,32 @@ const UNTIL_HEARD: i64 = i64::MAX;
 /// Spans of absence that are remembered; older ones lie behind every window that is still to close.
 const AWAY_KEPT: usize = 8;
 
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct SavedIntake {
+    partition: PartitionId,
+    clock: PartitionClock,
+    open: Vec<PartialFrame>,
+    /// Late events with the window in which they came.
+    waiting: Vec<(i64, PartialFrame)>,
+}
+
+/// A window that has closed.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    /// Its observations.
+    pub frame: Frame,
+    /// All that came to it, where it can be revised later.
+    pub whole: Option<PartialFrame>,
+    /// What came late for earlier windows, partition by partition.
+    pub late: Vec<PartialFrame>,
+}
+
 /// Everything about open windows that must survive a restart. The registry is stored apart.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SavedWindows {
     next_start: Option<i64>,
     watermarks: Watermarks,
-    intakes: Vec<(PartitionId, PartitionClock, Vec<PartialFrame>)>,
+    intakes: Vec<SavedIntake>,
     away: Vec<(i64, i64)>,
 }
 
@@ -62,7 +82,10 @@ impl Windows {
         let intakes = saved
             .intakes
             .into_iter()
-            .map(|(partition, clock, open)| (partition, Intake::restore(clock, next_start, open)))
+            .map(|saved| {
+                let intake = Intake::restore(saved.clock, next_start, saved.open, saved.waiting);
+                (saved.partition, intake)
+            })
             .collect();
         Self {
             spec,
@@ -84,7 +107,12 @@ impl Windows {
             intakes: self
                 .intakes
                 .iter()
-                .map(|(partition, intake)| (partition.clone(), intake.clock().clone(), intake.snapshot()))
+                .map(|(partition, intake)| SavedIntake {
+                    partition: partition.clone(),
+                    clock: intake.clock().clone(),
+                    open: intake.snapshot(),
+                    waiting: intake.snapshot_waiting(),
+                })
                 .collect(),
         }
     }
@@ -108,9 +136,9 @@ impl Windows {
     /// [`Windows::put_intake`].
     pub fn take_intake(&mut self, partition: &PartitionId) -> Intake {
         self.watermarks.partition(partition);
-        self.intakes
-            .remove(partition)
-            .unwrap_or_else(|| Intake::restore(PartitionClock::default(), self.next_start, Vec::new()))
+        self.intakes.remove(partition).unwrap_or_else(|| {
+            Intake::restore(PartitionClock::default(), self.next_start, Vec::new(), Vec::new())
+        })
     }
 
     /// Gives back an intake after a batch and moves the partition's clock.
@@ -157,6 +185,31 @@ impl Windows {
         self.away = self.next_start.map(|start| (start, UNTIL_HEARD)).into_iter().collect();
     }
 
+    /// Keeps more slices, found in a past that was not counted here.
+    pub fn admit(&mut self, keys: &[SliceKey]) {
+        for key in keys.iter().filter(|key| self.registry.number(key).is_none()).cloned().collect::<Vec<_>>()
+        {
+            self.registry.admit(key);
+        }
+    }
+
+    /// Begins after a past that ends at `end_millis`, if no window has closed yet: as after [`Windows::detach`], but
+    /// what is open stays open.
+    pub fn join_after(&mut self, end_millis: i64) {
+        if self.next_start.is_none() {
+            self.next_start = Some(end_millis);
+            self.intakes
+                .values_mut()
+                .for_each(|intake| drop(intake.close(i64::MIN, end_millis, &mut Vec::new())));
+            self.away = vec![(end_millis, UNTIL_HEARD)];
+        }
+    }
+
+    /// Start of the earliest open window.
+    pub fn earliest_open(&self) -> Option<i64> {
+        self.intakes.values().filter_map(Intake::earliest).min()
+    }
+
     fn is_detached(&self) -> bool {
         self.away.last().is_some_and(|(_, to)| *to == UNTIL_HEARD)
     }
@@ -168,7 +221,7 @@ impl Windows {
 
     /// The first window after [`Windows::detach`]: the next in line as it is; a later one as a gap, since what
     /// came to it before the first event heard is not known.
-    fn rejoin(&mut self, earliest: i64, through_millis: i64) -> Option<Frame> {
+    fn rejoin(&mut self, earliest: i64, through_millis: i64) -> Option<Closed> {
         let end = self.spec.grid.end_of(earliest);
         if end > through_millis {
             return None;
@@ -177,9 +230,10 @@ impl Windows {
         if Some(earliest) == self.next_start {
             return self.close_next(through_millis);
         }
-        self.intakes.values_mut().for_each(|intake| drop(intake.close(earliest, end)));
+        let mut late = Vec::new();
+        self.intakes.values_mut().for_each(|intake| drop(intake.close(earliest, end, &mut late)));
         self.next_start = Some(end);
-        Some(Frame::gap(&self.spec, &self.registry, earliest))
+        Some(Closed { frame: Frame::gap(&self.spec, &self.registry, earliest), whole: None, late })
     }
 
     /// How far windows may close by the records alone; everything once all partitions have ended.
@@ -192,8 +246,8 @@ impl Windows {
     }
 
     /// Closes the next window if it ends at or before `through_millis`. Call until it gives `None`.
-    pub fn close_next(&mut self, through_millis: i64) -> Option<Frame> {
-        let earliest = self.intakes.values().filter_map(Intake::earliest).min();
+    pub fn close_next(&mut self, through_millis: i64) -> Option<Closed> {
+        let earliest = self.earliest_open();
         if self.is_detached() {
             return self.rejoin(earliest?, through_millis);
         }
@@ -209,13 +263,28 @@ impl Windows {
         if end > through_millis {
             return None;
         }
-        let partials: Vec<PartialFrame> =
-            self.intakes.values_mut().filter_map(|intake| intake.close(start, end)).collect();
+        let mut late = Vec::new();
+        let close = |intake: &mut Intake| intake.close(start, end, &mut late);
+        let partials: Vec<PartialFrame> = self.intakes.values_mut().filter_map(close).collect();
         self.next_start = Some(end);
-        if partials.is_empty() && self.away.iter().any(|(from, to)| *from < end && start < *to) {
-            return Some(Frame::gap(&self.spec, &self.registry, start));
-        }
-        Some(combine::combine(&self.spec, &mut self.registry, start, partials))
+        let is_gap = partials.is_empty() && self.away.iter().any(|(from, to)| *from < end && start < *to);
+        let whole = combine::merge(start, partials);
+        let frame =
+            if is_gap { Frame::gap(&self.spec, &self.registry, start) } else { self.frame_of(&whole) };
+        let whole = (self.spec.correction_millis > 0).then_some(whole);
+        Some(Closed { frame, whole, late })
+    }
+
+    /// The frame of a closed window of all that came to it by now. Slices seen first are kept from now on.
+    pub fn frame_of(&mut self, whole: &PartialFrame) -> Frame {
+        combine::combine(&self.spec, &mut self.registry, whole)
+    }
+
+    /// A window together with what came late for it.
+    #[must_use]
+    pub fn merged(whole: PartialFrame, late: Vec<PartialFrame>) -> PartialFrame {
+        let start_millis = whole.start_millis;
+        combine::merge(start_millis, std::iter::once(whole).chain(late).collect())
     }
 
     /// Start of the next window to close.

@@ -32,6 +32,7 @@ impl Bench {
         let spec = WindowSpec {
             grid: WindowGrid::new(WindowWidth::from_seconds(60).unwrap(), TimeZone::UTC),
             allowed_lateness_millis: 30_000,
+            correction_millis: 0,
             dimensions: vec!["country".to_owned()],
             rollups: vec![vec![false], vec![true]],
             measures: vec![
@@ -43,6 +44,20 @@ impl Bench {
             max_groups: 3,
         };
         Self { windows: Windows::new(Arc::new(spec)), mapping, outcomes: Vec::new() }
+    }
+
+    /// The same, and closed windows can be revised for so many seconds.
+    fn correctable(seconds: i64) -> Self {
+        let mut bench = Self::new(100);
+        let mut spec = (**bench.windows.spec()).clone();
+        spec.correction_millis = seconds * 1000;
+        bench.windows = Windows::new(Arc::new(spec));
+        bench
+    }
+
+    fn close_all(&mut self) -> Vec<Closed> {
+        let Some(through) = self.windows.ready_through() else { return Vec::new() };
+        std::iter::from_fn(|| self.windows.close_next(through)).collect()
     }
 
     fn feed(&mut self, partition: &str, events: &[(i64, &str, f64)]) -> &mut Self {
@@ -59,8 +74,7 @@ impl Bench {
     }
 
     fn close_ready(&mut self) -> Vec<Frame> {
-        let Some(through) = self.windows.ready_through() else { return Vec::new() };
-        std::iter::from_fn(|| self.windows.close_next(through)).collect()
+        self.close_all().into_iter().map(|closed| closed.frame).collect()
     }
 }
 
@@ -116,6 +130,45 @@ fn an_event_on_time_for_its_partition_after_a_close_is_told_apart() {
     assert_eq!(bench.close_ready().len(), 2);
     bench.feed("b", &[(15, "DE", 1.0)]);
     assert_eq!(bench.outcomes.last(), Some(&Outcome::AfterClose));
+}
+
+#[test]
+fn a_late_event_revises_when_the_window_closes_in_which_it_came() {
+    let mut bench = Bench::correctable(120);
+    bench.feed("p", &[(10, "DE", 4.0), (130, "DE", 1.0)]);
+    assert_eq!(bench.close_all().len(), 1);
+    bench.feed("p", &[(20, "FR", 2.0), (15, "DE", 1.0)]);
+    assert_eq!(bench.outcomes[2..], [Outcome::Waits, Outcome::Waits]);
+    assert!(bench.close_all().is_empty(), "it came in the window from 120 on");
+    // A restart keeps what waits.
+    let saved = postcard::to_stdvec(&bench.windows.save()).unwrap();
+    let (spec, slices) = (bench.windows.spec().clone(), bench.windows.registry().keys().to_vec());
+    bench.windows = Windows::restore(spec, postcard::from_bytes(&saved).unwrap(), slices);
+    bench.feed("p", &[(215, "DE", 1.0)]);
+    let mut closed = bench.close_all();
+    let late: Vec<usize> = closed.iter().map(|closed| closed.late.len()).collect();
+    assert_eq!(late, [0, 1]);
+    let late = closed.pop().unwrap().late;
+    assert_eq!((late[0].start_millis, late[0].num_events()), (0, 2));
+    let whole = PartialFrame { start_millis: 0, groups: Vec::new() };
+    let frame = bench.windows.frame_of(&Windows::merged(whole, late));
+    let names: Vec<String> = bench.windows.registry().keys().iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["*", "DE", "FR"], "a slice first seen late is kept");
+    assert_eq!(frame.slices.iter().map(|row| row.events).collect::<Vec<_>>(), [2, 1, 1]);
+}
+
+#[test]
+fn the_correction_period_is_judged_by_the_events_own_partition_and_by_what_is_closed() {
+    let mut bench = Bench::correctable(60);
+    // The watermark of `a` is at 170: the window from 60 on ended 50 s before, the first one 110 s.
+    bench.feed("a", &[(200, "DE", 1.0), (70, "DE", 1.0), (50, "DE", 1.0)]);
+    assert_eq!(bench.outcomes[1..], [Outcome::Waits, Outcome::Late]);
+    bench.feed("b", &[(190, "DE", 1.0)]);
+    bench.windows.set_idle(&PartitionId::new("b"));
+    bench.feed("a", &[(500, "DE", 1.0)]);
+    bench.close_all();
+    bench.feed("b", &[(200, "DE", 1.0), (410, "DE", 1.0)]);
+    assert_eq!(bench.outcomes[5..], [Outcome::AfterClose, Outcome::Waits]);
 }
 
 #[test]

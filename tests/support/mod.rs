@@ -11,6 +11,7 @@ use tidewatch::{
     config::{Config, Environment, SourceConfig},
     pipeline::{Commit, Engine, EngineLimits, Monitor, Totals},
     record::{Checkpoint, PartitionId, Position, Record, RecordBatch},
+    window::SliceKey,
 };
 
 /// A monitor over `country` and `device` with every kind of measure, 5-minute windows.
@@ -63,6 +64,12 @@ pub(crate) const SHOP: &str = r#"
     url = "http://127.0.0.1:9/unused"
 "#;
 
+/// [`SHOP`] with late events revising closed windows for so long.
+pub(crate) fn corrected(period: &str) -> String {
+    let lateness = "allowed_lateness = \"30s\"";
+    SHOP.replace(lateness, &format!("{lateness}\ncorrection_period = \"{period}\""))
+}
+
 /// The only source of a configuration.
 pub(crate) fn source(text: &str) -> SourceConfig {
     Config::parse(text, &Environment::default()).expect("the test's configuration is valid").sources.remove(0)
@@ -104,10 +111,14 @@ pub(crate) fn batch(partition: &str, from: usize, lines: &[String], ends: bool) 
     }
 }
 
-/// Everything that commits say about results, in one order: windows with scores, incidents, alerts.
+/// Everything that commits say about results, in one order: windows with scores, what late events made of them,
+/// incidents, alerts.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Results {
+    pub(crate) slices: Vec<SliceKey>,
     pub(crate) frames: BTreeMap<(i64, usize), Vec<u8>>,
+    pub(crate) revisions: BTreeMap<(i64, usize), Vec<u8>>,
+    pub(crate) milestones: Vec<String>,
     pub(crate) incidents: BTreeMap<String, String>,
     pub(crate) alerts: Vec<String>,
 }
@@ -115,6 +126,12 @@ pub(crate) struct Results {
 impl Results {
     pub(crate) fn take(&mut self, commit: Option<&Commit>) {
         for monitor in commit.iter().flat_map(|commit| commit.monitors.iter().flatten()) {
+            self.slices.extend(monitor.slices.keys.iter().cloned());
+            for revision in &monitor.revisions {
+                self.revisions.insert((revision.start_millis, revision.shard), revision.bytes.clone());
+            }
+            let milestones = monitor.milestones.iter();
+            self.milestones.extend(milestones.map(|one| serde_json::to_string(one).expect("plain data")));
             for frame in &monitor.frames {
                 self.frames.insert((frame.start_millis, frame.shard), frame.bytes.clone());
             }

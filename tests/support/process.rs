@@ -96,6 +96,11 @@ impl Process {
         Self { child, output }
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for its end.
     pub(crate) fn wait(mut self) -> Said {
         let child = &mut self.child;

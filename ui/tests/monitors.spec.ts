@@ -10,18 +10,19 @@ test("a threshold is edited with a preview, saved, and comments stay", async ({ 
   const effect = page.getByRole("region", { name: "What this would have done" });
   await expect(effect).toContainText("As they are, the settings opened");
   const severity = page.getByLabel("Severity of alerts.0 as a number");
-  await severity.fill("95");
+  await severity.fill("70");
   await expect(effect).toContainText("These settings would have opened", { timeout: 30_000 });
-  await expect(effect).toContainText("than now");
+  await expect(effect).toContainText("more than now; none of your confirmed ones is lost");
+  await expect(effect.getByRole("heading", { name: /^Gained/ })).toBeVisible();
   await effect.getByRole("button", { name: "Save" }).click();
   await expect(effect).toContainText("Saved and in force.");
   await page.getByRole("button", { name: "TOML" }).click();
   const text = page.getByLabel("Settings as TOML");
-  await expect(text).toHaveValue(/severity = 95/);
+  await expect(text).toHaveValue(/severity = 70\n/);
   await expect(text).toHaveValue(/# whom to wake is said below/);
 
-  await text.fill((await text.inputValue()).replace("severity = 95", "severity = 80"));
-  await expect(effect).toContainText("more than now", { timeout: 30_000 });
+  await text.fill((await text.inputValue()).replace(/severity = 70$/m, "severity = 80"));
+  await expect(effect).toContainText("fewer than now", { timeout: 30_000 });
   await effect.getByRole("button", { name: "Save" }).click();
   await expect(effect).toContainText("Saved and in force.");
 });

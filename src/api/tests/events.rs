@@ -27,8 +27,7 @@ async fn arrays_objects_lines_and_gzip_are_counted() {
     let (de, fr) = (event("DE"), event("FR"));
     let array = bench.post("?source=clicks", &[], format!("[{de},{fr},{de}]")).await;
     assert_eq!(array.status, StatusCode::OK);
-    let expected =
-        json!({"events": 3, "counted": 3, "rejected": 0, "late": 0, "over_limit": 0, "rejects": []});
+    let expected = json!({"events": 3, "counted": 3, "revised": 0, "rejected": 0, "late": 0, "over_limit": 0, "rejects": []});
     assert_eq!(array.json(), expected);
     assert_eq!(bench.post("", &[], de.clone()).await.json()["counted"], 1);
     assert_eq!(bench.post("", &[], format!("{de}\n{fr}\n")).await.json()["counted"], 2);

@@ -18,7 +18,7 @@ use crate::{
     record::SourceId,
 };
 
-const ROUTES: [(&str, &str); 42] = [
+const ROUTES: [(&str, &str); 56] = [
     ("get", "/"),
     ("get", "/assets/{name}"),
     ("get", "/health/live"),
@@ -57,8 +57,22 @@ const ROUTES: [(&str, &str); 42] = [
     ("post", "/api/v1/missed"),
     ("get", "/api/v1/monitors/{name}/feedback"),
     ("post", "/api/v1/monitors/{name}/feedback/{number}/undo"),
+    ("post", "/api/v1/monitors/{name}/backfill"),
+    ("post", "/api/v1/backtests"),
+    ("get", "/api/v1/backtests"),
+    ("get", "/api/v1/backtests/compare"),
+    ("get", "/api/v1/backtests/{id}"),
+    ("delete", "/api/v1/backtests/{id}"),
+    ("get", "/api/v1/backtests/{id}/report"),
     ("post", "/api/v1/monitors/{name}/events"),
     ("delete", "/api/v1/monitors/{name}/events/{number}"),
+    ("get", "/api/v1/monitors/{name}/config"),
+    ("put", "/api/v1/monitors/{name}/config"),
+    ("post", "/api/v1/monitors/{name}/config/preview"),
+    ("post", "/api/v1/monitors"),
+    ("post", "/api/v1/propose"),
+    ("post", "/api/v1/reload"),
+    ("get", "/api/v1/reload"),
     ("get", "/api/v1/explain"),
     ("get", "/api/v1/openapi.json"),
 ];
@@ -222,7 +236,7 @@ async fn a_panic_and_a_slow_answer_fail_alone() {
     assert_eq!(broken.header("x-content-type-options"), "nosniff");
     assert!(broken.error().starts_with("the request failed"), "{}", broken.error());
     bench.router = router((bench.state)(), ApiLimits { timeout: Duration::ZERO, ..ApiLimits::default() });
-    let slow = bench.get("/api/v1/monitors/shop/observations?measure=orders").await;
+    let slow = bench.get("/api/v1/explain?monitor=shop&measure=orders&time=2026-03-22T20:00:00Z").await;
     assert_eq!((slow.status, slow.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "5"));
     assert_eq!(slow.error(), "no answer within 0 s; ask for less, or again later");
     let event = format!(r#"{{"time":{},"country":"DE"}}"#, START + 21 * 24 * super::HOUR);

@@ -137,6 +137,8 @@ impl Bench {
             notifiers: BTreeMap::new(),
             feed: feed.clone(),
             intakes: BTreeMap::from([("clicks".to_owned(), intake.clone())]),
+            backtests: None,
+            configuring: None,
             token: None,
         });
         let limits = ApiLimits { body_bytes_max: 4 << 20, ..ApiLimits::default() };
@@ -243,6 +245,7 @@ fn shop() -> (Decoder, MonitorSpec) {
     let window = WindowSpec {
         grid: WindowGrid::new(WindowWidth::from_seconds(3600).unwrap(), zone.clone()),
         allowed_lateness_millis: 0,
+        correction_millis: 0,
         dimensions: dimensions.clone(),
         rollups: vec![vec![false], vec![true]],
         measures: measures
@@ -265,12 +268,14 @@ fn shop() -> (Decoder, MonitorSpec) {
         funnel: Vec::new(),
         zone: zone.clone(),
         calm_windows: 2,
+        revisable_millis: 0,
         rules: Vec::new(),
     };
     let seasonal = SeasonalConfig::new(3600, ValueKind::Learned, Direction::default()).unwrap();
     let spec = MonitorSpec {
         calendar: Arc::default(),
         calendar_files: Vec::new(),
+        correction_bytes_max: 0,
         facts,
         window: Arc::new(window),
         mapping,

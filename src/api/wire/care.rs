@@ -79,7 +79,7 @@ pub struct TimelineWire {
     /// Event time of what the engine saw, wall clock of what people did.
     #[schema(format = DateTime)]
     pub at: String,
-    /// `opened`, `escalated`, `recovered`, `resumed`, `closed`; `acknowledge`, `assign`, `mute`, `note`, `feedback`.
+    /// `opened`, `escalated`, `recovered`, `resumed`, `closed`, `revised`, `retracted`; `acknowledge`, `assign`, `mute`, `note`, `feedback`.
     #[schema(example = "escalated")]
     pub what: &'static str,
     /// Who.
@@ -157,7 +157,7 @@ pub struct PreviewWire {
 pub struct PreviewedWire {
     /// Its id.
     pub id: String,
-    /// `open` or `closed`.
+    /// `open`, `closed` or `retracted`.
     pub state: &'static str,
     /// When it began.
     #[schema(format = DateTime)]

@@ -6,7 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::rfc3339;
-use crate::{calendar::SpecialTimeWire, pipeline::StoredScore, window::Cell};
+use crate::{
+    calendar::SpecialTimeWire,
+    pipeline::{Observed, StoredScore},
+};
 
 /// One measure of one slice.
 #[derive(Debug, Serialize, ToSchema)]
@@ -37,10 +40,16 @@ pub struct ObservationWire {
     /// Start of the window.
     #[schema(format = DateTime)]
     pub time: String,
-    /// The value as first closed; `null` is a gap.
+    /// The value, with all events that came within `correction_period`; `null` is a gap.
     pub value: Option<f64>,
     /// What the value rests on: events, or a ratio's denominator.
     pub weight: Option<f64>,
+    /// Late events changed the value after the window was closed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub revised: bool,
+    /// Of a revised value the one first closed, which `severity` is about; left out if that was a gap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_closed: Option<f64>,
     /// The expected value; `null` while the detector learns.
     pub expected: Option<f64>,
     /// Lower end of the band.
@@ -83,11 +92,14 @@ pub struct ObservationsWire {
 impl ObservationWire {
     /// The observation of a series in the window that starts then. A series that was not kept yet when the window
     /// closed is a gap.
-    pub fn new(start_millis: i64, cell: Option<Cell>, score: Option<StoredScore>) -> Self {
+    pub fn new(start_millis: i64, observed: Observed, score: Option<StoredScore>) -> Self {
+        let Observed { cell, as_closed } = observed;
         Self {
             time: rfc3339(start_millis),
             value: cell.map(|cell| cell.value),
             weight: cell.map(|cell| cell.weight),
+            revised: as_closed.is_some(),
+            as_closed: as_closed.flatten().map(|cell| cell.value),
             expected: score.map(|score| score.expected),
             lower: score.map(|score| score.lower),
             upper: score.map(|score| score.upper),

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::record::Receipt;
 
-/// What became of the events of one post. `events` is the sum of the four counts after it.
+/// What became of the events of one post. `events` is the sum of the counts after it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(title = "Events")]
 pub struct EventsWire {
@@ -13,6 +13,8 @@ pub struct EventsWire {
     pub events: u64,
     /// Aggregated by every monitor of the source.
     pub counted: u64,
+    /// Late for a window that is closed and can still be revised.
+    pub revised: u64,
     /// Refused by a monitor, or unreadable.
     pub rejected: u64,
     /// Too late for their window.
@@ -43,6 +45,7 @@ impl From<Receipt> for EventsWire {
             error: error(&receipt),
             events: receipt.events,
             counted: receipt.counted,
+            revised: receipt.revised,
             rejected: receipt.rejected,
             late: receipt.late,
             over_limit: receipt.over_limit,

@@ -178,6 +178,10 @@ pub struct TotalsWire {
     pub events: u64,
     /// Aggregated.
     pub counted: u64,
+    /// Late, and merged into their closed window.
+    pub revised: u64,
+    /// Late, and to be merged when the next window closes.
+    pub waiting: u64,
     /// Refused.
     pub rejected: u64,
     /// Too late for their window.
@@ -271,6 +275,8 @@ impl From<&Totals> for TotalsWire {
         Self {
             events: totals.events,
             counted: totals.counted,
+            revised: totals.revised,
+            waiting: totals.waiting,
             rejected: totals.num_rejected(),
             late: totals.late,
             after_close: totals.after_close,

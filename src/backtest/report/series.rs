@@ -32,13 +32,12 @@ pub(in crate::backtest) async fn read_slice(
     loop {
         let blobs = store.frames(monitor, range).await?;
         for blob in &blobs {
-            let frame =
-                ShardFrame::decode(&blob.bytes).map_err(|error| StoreError::Unusable(error.to_string()))?;
+            let frame = ShardFrame::of(blob).map_err(|error| StoreError::Unusable(error.to_string()))?;
             let width = frame.cells.len().checked_div(frame.events.len()).unwrap_or(0);
             measures.resize_with(width.max(measures.len()), Vec::new);
             let first = (slice % SHARD_SLICES) * width;
             for (measure, points) in measures.iter_mut().enumerate().take(width) {
-                let cell = frame.cells.get(first + measure).copied().flatten();
+                let cell = frame.observed(first + measure).cell;
                 let score = frame.scores.get(first + measure).copied().flatten();
                 points.push(Point {
                     start_millis: blob.start_millis,

@@ -22,6 +22,8 @@ pub struct S3SourceConfig {
     pub refresh: Duration,
     /// How long after its time an object may still appear.
     pub late_objects: Duration,
+    /// For how long of that windows wait for objects; those that come later revise.
+    pub awaited: Duration,
     /// How objects are written.
     pub format: S3Format,
     /// Fields that monitors ask for, so that other columns need not be read.
@@ -105,9 +107,9 @@ impl S3SourceConfig {
         if self.queue_url.is_some() { late.max(DAY) } else { late }
     }
 
-    /// How long after an event its object may come.
+    /// How long after an event its object is waited for.
     pub fn patience_millis(&self) -> i64 {
-        self.width_millis() + self.late_objects.as_millis() as i64 + 2 * self.refresh.as_millis() as i64
+        self.width_millis() + self.awaited.as_millis() as i64 + 2 * self.refresh.as_millis() as i64
     }
 
     fn width_millis(&self) -> i64 {

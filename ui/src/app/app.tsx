@@ -3,13 +3,14 @@
 import type { ComponentType } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
+import { chart } from "../screens/incident/index.tsx";
 import { onTokenWanted } from "../shared/api.ts";
 import { type Binding, useKeys } from "../shared/keys.ts";
 import { Failure } from "../shared/parts.tsx";
 import { followLinks, go, type Place, usePlace } from "../shared/router.ts";
 import { StatusProvider } from "../shared/status.tsx";
 import { Help } from "./help.tsx";
-import { fetchAhead, moved, routeOf, type ScreenProps } from "./routes.ts";
+import { moved, routeOf, type ScreenProps } from "./routes.ts";
 import { Shell } from "./shell.tsx";
 import { TokenDialog } from "./token.tsx";
 
@@ -35,13 +36,11 @@ export function App() {
     return () => document.removeEventListener("click", followLinks);
   }, []);
 
-  // What an engineer opens next, once there is nothing else to do.
-  const isShown = shown !== undefined;
+  // What is opened next, once there is nothing else to do.
   useEffect(() => {
-    if (!isShown) return;
-    const timer = setTimeout(() => ["/incidents", "/incidents/any"].forEach(fetchAhead), 500);
+    const timer = setTimeout(() => void chart(), 1_000);
     return () => clearTimeout(timer);
-  }, [isShown]);
+  }, []);
 
   const jump = (key: string, path: string, name: string): Binding => ({ key, does: `go to ${name}`, run: () => go(path) });
   useKeys([

@@ -1,7 +1,11 @@
-// Which address shows which screen. Screens are loaded when they are first shown, or about to be.
+// Which address shows which screen. What an engineer opens at night comes with the page; the rest is loaded when it
+// is first shown, or about to be.
 
 import type { ComponentType } from "preact";
 
+import Incident from "../screens/incident/index.tsx";
+import Incidents from "../screens/incidents/index.tsx";
+import Overview from "../screens/overview/index.tsx";
 import type { Place } from "../shared/router.ts";
 
 /** What every screen is given. */
@@ -19,8 +23,8 @@ interface Route {
 }
 
 export const ROUTES: Route[] = [
-  { path: "/", title: "Overview", load: () => import("../screens/overview/index.tsx") },
-  { path: "/incidents", title: "Incidents", load: () => import("../screens/incidents/index.tsx") },
+  { path: "/", title: "Overview", load: () => Promise.resolve({ default: Overview }) },
+  { path: "/incidents", title: "Incidents", load: () => Promise.resolve({ default: Incidents }) },
   { path: "/explorer", title: "Explorer", load: () => import("../screens/explorer/index.tsx") },
   { path: "/monitors", title: "Monitors", load: () => import("../screens/monitors/index.tsx") },
   { path: "/calendar", title: "Calendar", load: () => import("../screens/calendar/index.tsx") },
@@ -28,7 +32,7 @@ export const ROUTES: Route[] = [
   { path: "/alerts", title: "Alerts", load: () => import("../screens/alerts/index.tsx") },
 ];
 
-const INCIDENT: Route = { path: "/incidents", title: "Incident", load: () => import("../screens/incident/index.tsx") };
+const INCIDENT: Route = { path: "/incidents", title: "Incident", load: () => Promise.resolve({ default: Incident }) };
 
 /** The route of a path and what it names; `undefined` for no such page. */
 export function routeOf(path: string): { route: Route; id: string | undefined } | undefined {
@@ -39,7 +43,7 @@ export function routeOf(path: string): { route: Route; id: string | undefined } 
   return { route: id && route.path === "/incidents" ? INCIDENT : route, id };
 }
 
-/** Fetches a screen before it is wanted, so that going there waits for nothing. */
+/** Fetches a screen that is about to be wanted. */
 export function fetchAhead(path: string): void {
   void routeOf(path)?.route.load();
 }

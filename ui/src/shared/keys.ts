@@ -1,6 +1,6 @@
 // Keys: one listener for the page, a list of bindings per screen, and the help that lists them.
 
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 
 export interface Binding {
   /** As in `KeyboardEvent.key`. */
@@ -42,7 +42,7 @@ addEventListener("keydown", press);
 
 /** Binds keys while a component is shown; later bindings win. */
 export function useKeys(bindings: Binding[]): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     active.push(bindings);
     return () => void active.splice(active.indexOf(bindings), 1);
   });

@@ -19,7 +19,7 @@ const SPANS: [string, number][] = [
   ["1w", 7 * DAY],
 ];
 
-interface ChartProps {
+export interface ChartProps {
   incident: Incident;
   monitor: Monitor;
   query: URLSearchParams;

@@ -2,7 +2,8 @@
 
 import "./incident.css";
 
-import { useEffect } from "preact/hooks";
+import type { ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
 
 import type { ScreenProps } from "../../app/routes.ts";
 import { useKeys } from "../../shared/keys.ts";
@@ -17,7 +18,7 @@ import { cost, costPerHour, LABELS } from "../../shared/words.ts";
 import { lastShown } from "../incidents/list.ts";
 import { headline, incidentHref, reasonOf } from "../incidents/row.tsx";
 import { Actions, openPanel, type Panel, useDoing } from "./actions.tsx";
-import { IncidentChart } from "./chart.tsx";
+import type { ChartProps } from "./chart.tsx";
 import { Feedback } from "./feedback.tsx";
 import { Measures } from "./measures.tsx";
 import { Around, Timeline } from "./timeline.tsx";
@@ -31,6 +32,7 @@ export default function IncidentScreen({ place, id = "" }: ScreenProps) {
   const panel = (place.query.get("panel") ?? "") as Panel;
   const doing = useDoing(incident, loaded.reload);
   const monitor = incident && monitorOf(status, incident.monitor);
+  useEffect(() => void chart(), []);
   useEffect(() => {
     if (incident) document.title = `${headline(incident)} – Tidewatch`;
   }, [incident?.summary]);
@@ -68,7 +70,7 @@ export default function IncidentScreen({ place, id = "" }: ScreenProps) {
       ) : (
         monitor && (
           <>
-            <IncidentChart incident={incident} monitor={monitor} query={place.query} />
+            <Chart incident={incident} monitor={monitor} query={place.query} />
             <div class="sections">
               <Where incident={incident} monitor={monitor} />
               <Contributions incident={incident} />
@@ -83,6 +85,20 @@ export default function IncidentScreen({ place, id = "" }: ScreenProps) {
     </article>
   );
 }
+
+/** The chart comes after the sentence, into a place that is kept for it. */
+function Chart(props: ChartProps) {
+  const [Part, setPart] = useState<ComponentType<ChartProps> | null>(() => loadedChart);
+  useEffect(() => {
+    if (!Part) void chart().then((made) => setPart(() => made));
+  }, []);
+  return Part ? <Part {...props} /> : <div class="series-place" />;
+}
+
+let loadedChart: ComponentType<ChartProps> | null = null;
+
+/** Fetches the code of the chart, once. */
+export const chart = async (): Promise<ComponentType<ChartProps>> => (loadedChart ??= (await import("./chart.tsx")).IncidentChart);
 
 function step(id: string, by: number): void {
   const next = lastShown[lastShown.indexOf(id) + by];

@@ -18,7 +18,7 @@ import type { Histogram, Incident } from "../../shared/types.ts";
 import { Bar } from "./bar.tsx";
 import { chosenOf, type Filters, filtersOf, questionOf } from "./filters.ts";
 import { rememberShown, useIncidents } from "./list.ts";
-import { incidentHref, Row } from "./row.tsx";
+import { incidentHref, useRows } from "./row.tsx";
 
 export default function IncidentsScreen({ place }: ScreenProps) {
   const { data: status } = useStatus();
@@ -30,6 +30,7 @@ export default function IncidentsScreen({ place }: ScreenProps) {
   const histogram = useGet<Histogram>("incidents/histogram", rest, ["incident"]);
   const search = useRef<HTMLInputElement>(null);
   const rows = useMemo(() => found(listed.incidents, filters.find), [listed.incidents, filters.find]);
+  const rowOf = useRows();
   const values = useValues(listed.incidents);
   const [selected, select] = useSelection(rows);
   useEffect(() => rememberShown(rows?.map(({ id }) => id) ?? []), [rows]);
@@ -66,9 +67,7 @@ export default function IncidentsScreen({ place }: ScreenProps) {
       {rows && (
         <div class="list">
           <ol class="rows">
-            {rows.map((incident) => (
-              <Row key={incident.id} incident={incident} selected={incident.id === selected} gone={listed.gone.has(incident.id)} />
-            ))}
+            {rows.map((incident) => rowOf(incident, incident.id === selected, listed.gone.has(incident.id)))}
           </ol>
         </div>
       )}

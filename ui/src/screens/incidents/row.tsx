@@ -1,5 +1,8 @@
 // One incident in a list: severity, sentence, since when, what it costs, who takes care. One line where there is room.
 
+import type { VNode } from "preact";
+import { useRef } from "preact/hooks";
+
 import { href } from "../../shared/router.ts";
 import { band, IncidentBadge, isCertain, judged } from "../../shared/severity.tsx";
 import { monitorOf, useStatus } from "../../shared/status.tsx";
@@ -9,6 +12,10 @@ import { costPerHour, LABELS, sentence } from "../../shared/words.ts";
 
 export interface RowProps {
   incident: Incident;
+  /** The zone of its monitor. */
+  zone: string | undefined;
+  /** Whether there are several monitors, so that the row must say which. */
+  several: boolean;
   selected?: boolean;
   /** No longer matches what was asked for. */
   gone?: boolean;
@@ -17,11 +24,8 @@ export interface RowProps {
 /** The address of an incident. */
 export const incidentHref = (id: string): string => href(`/incidents/${encodeURIComponent(id)}`);
 
-export function Row({ incident, selected = false, gone = false }: RowProps) {
-  const { data } = useStatus();
-  const zone = monitorOf(data, incident.monitor)?.zone;
+export function Row({ incident, zone, several, selected = false, gone = false }: RowProps) {
   const lasted = duration(Date.parse(incident.until) - Date.parse(incident.opened_at));
-  const several = (data?.monitors.length ?? 0) > 1;
   const price = isCertain(incident) ? "" : costPerHour(incident);
   return (
     <li
@@ -46,6 +50,22 @@ export function Row({ incident, selected = false, gone = false }: RowProps) {
       </ul>
     </li>
   );
+}
+
+/** Rows of a list. One whose facts are the same is left alone, so that a key costs the same with a thousand of them. */
+export function useRows(): (incident: Incident, selected?: boolean, gone?: boolean) => VNode {
+  const { data } = useStatus();
+  const made = useRef(new Map<string, { props: unknown[]; row: VNode }>());
+  const several = (data?.monitors.length ?? 0) > 1;
+  return (incident, selected = false, gone = false) => {
+    const zone = monitorOf(data, incident.monitor)?.zone;
+    const props = [incident, zone, several, selected, gone];
+    const known = made.current.get(incident.id);
+    if (known && props.every((value, index) => value === known.props[index])) return known.row;
+    const row = <Row key={incident.id} incident={incident} zone={zone} several={several} selected={selected} gone={gone} />;
+    made.current.set(incident.id, { props, row });
+    return row;
+  };
 }
 
 /** The sentence, as a sentence begins. Of what is certain, why is said apart: it is what a machine said. */

@@ -19,24 +19,24 @@ export function effectWords(effect: Effect, isChanged: boolean): string {
 }
 
 export function EffectSentence({ editor }: { editor: Editor }) {
-  const { preview, isAsking, isChanged } = editor;
+  const { preview, isFresh, isChanged, error } = editor;
+  if (!isFresh) return error ? null : <p class="sentence soft">Judging the stored windows again …</p>;
   if (preview && !preview.valid) return <p>Nothing can be said before this is mended.</p>;
   const effect = preview?.effect;
   return (
     <p class={effect?.confirmed_lost.length ? "sentence warned" : "sentence"}>
       {effect ? effectWords(effect, isChanged) : preview ? "The stored past cannot be judged again." : ""}
-      {isAsking && <span class="soft"> Judging the stored windows again …</span>}
     </p>
   );
 }
 
 export function EffectLists({ editor, zone }: { editor: Editor; zone: string }) {
-  const effect = editor.preview?.valid ? editor.preview.effect : null;
+  const effect = editor.isFresh && editor.preview?.valid ? editor.preview.effect : null;
   if (!effect) return null;
   const { confirmed_lost, gained, lost, note } = effect;
   return (
     <>
-      {note && <p class="soft">{note}</p>}
+      {note && editor.isChanged && <p class="soft">{note}</p>}
       {editor.isChanged && (
         <>
           <Listed title="Confirmed incidents that would be lost" incidents={confirmed_lost} zone={zone} />

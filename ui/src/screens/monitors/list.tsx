@@ -59,7 +59,8 @@ function Row({ monitor, now }: { monitor: Monitor; now: string }) {
 }
 
 function learned(monitors: Monitor[]): string {
+  const empty = monitors.filter((monitor) => monitor.num_series === 0).length;
   const learning = monitors.filter((monitor) => monitor.learning || monitor.num_learning > 0).length;
-  if (learning === 0) return monitors.length === 1 ? "fully learned" : "all fully learned";
-  return `${learning} still learning`;
+  if (learning + empty === 0) return monitors.length === 1 ? "fully learned" : "all fully learned";
+  return [learning > 0 && `${learning} still learning`, empty > 0 && `${empty} without data yet`].filter(Boolean).join(", ");
 }

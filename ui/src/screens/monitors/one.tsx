@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { useGet } from "../../shared/load.ts";
 import { count } from "../../shared/numbers.ts";
 import { Failure, Waiting } from "../../shared/parts.tsx";
-import { type Place, setQuery } from "../../shared/router.ts";
+import { go, type Place, setQuery } from "../../shared/router.ts";
 import { duration } from "../../shared/time.ts";
 import type { Monitor } from "../../shared/types.ts";
 import { EffectLists, EffectSentence, ProblemList } from "./effect.tsx";
@@ -61,7 +61,8 @@ function Editor({ monitor, config, asText, isSaved, onSaved }: EditorProps) {
     if (now) onSaved(now);
   };
   const { preview } = editor;
-  const canSave = config.editable && editor.isChanged && !editor.isBusy && preview?.valid !== false;
+  const isTried = editor.isFresh ? preview?.valid : editor.error !== null;
+  const canSave = config.editable && editor.isChanged && !editor.isBusy && isTried;
   return (
     <div class="editor">
       <section aria-label="Settings">
@@ -86,6 +87,12 @@ function Editor({ monitor, config, asText, isSaved, onSaved }: EditorProps) {
           <div class="actions">
             <button type="button" class="primary" disabled={!canSave} onClick={() => void save()}>Save</button>
             <button type="button" disabled={!editor.isChanged} onClick={editor.reset}>Discard changes</button>
+            {editor.isChanged && (
+              <button type="button" disabled={editor.isBusy || !editor.isFresh || !preview?.valid} title="Goes through all that is stored and makes a report"
+                onClick={() => void editor.backtest().then((taken) => taken && go("/backtests"))}>
+                Backtest
+              </button>
+            )}
             {isSaved && !editor.isChanged && <span role="status">Saved and in force.</span>}
           </div>
         </div>

@@ -17,13 +17,15 @@ export interface Editor {
   change: Change;
   isChanged: boolean;
   isBusy: boolean;
-  /** A preview is on its way. */
-  isAsking: boolean;
+  /** The last preview; of other settings than the present ones while `isFresh` does not hold. */
   preview: Preview | null;
+  isFresh: boolean;
   error: ApiError | null;
   set: (key: string, value: string | number | null, before: string | number | null) => void;
   write: (toml: string) => void;
   reset: () => void;
+  /** Orders a backtest of these settings over all that is stored; whether it was taken. */
+  backtest: () => Promise<boolean>;
   /** The settings as they are now; `null` when they were not taken. */
   save: () => Promise<Config | null>;
 }
@@ -31,39 +33,39 @@ export interface Editor {
 export function useEditor(name: string, config: Config): Editor {
   const [change, setChange] = useState<Change>({});
   const [text, setText] = useState<string | null>(null);
-  const [preview, setPreview] = useState<Preview | null>(null);
+  const [preview, setPreview] = useState<{ of: string; found: Preview } | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
   const [isBusy, setBusy] = useState(false);
-  const [isAsking, setAsking] = useState(false);
   const asked = useRef<AbortController | null>(null);
   const path = `monitors/${encodeURIComponent(name)}/config`;
   const isChanged = (text !== null && text !== config.toml) || Object.keys(change).length > 0;
   const body = text === null ? { set: change } : { toml: text };
+  const of = JSON.stringify(body);
 
   useEffect(() => {
     asked.current?.abort();
     const control = (asked.current = new AbortController());
     const timer = setTimeout(async () => {
-      setAsking(true);
       try {
         const found = await post<Preview>(`${path}/preview`, body, control.signal, PATIENCE_MILLIS);
         if (control.signal.aborted) return;
-        setPreview(found);
+        setPreview({ of, found });
         setError(null);
       } catch (failure) {
         if (!control.signal.aborted) setError(failure instanceof ApiError ? failure : new ApiError(String(failure), 0));
       }
-      if (!control.signal.aborted) setAsking(false);
     }, isChanged ? REST_MILLIS : 0);
     return () => {
       clearTimeout(timer);
       control.abort();
     };
-  }, [JSON.stringify(body)]);
+  }, [of]);
 
   return {
-    toml: text ?? (isChanged && preview?.valid ? preview.toml : config.toml),
-    change, isChanged, isBusy, isAsking, preview, error,
+    toml: text ?? (isChanged && preview?.found.valid ? preview.found.toml : config.toml),
+    change, isChanged, isBusy, error,
+    preview: preview?.found ?? null,
+    isFresh: preview?.of === of,
     set: (key, value, before) => {
       const next = { ...change, [key]: value };
       if (value === before) delete next[key];
@@ -77,6 +79,19 @@ export function useEditor(name: string, config: Config): Editor {
     reset: () => {
       setText(null);
       setChange({});
+    },
+    backtest: async () => {
+      setBusy(true);
+      setError(null);
+      try {
+        await post("backtests", { monitor: name, ...body });
+        return true;
+      } catch (failure) {
+        setError(failure as ApiError);
+        return false;
+      } finally {
+        setBusy(false);
+      }
     },
     save: async () => {
       setBusy(true);

@@ -1,6 +1,6 @@
 // Swim lanes: one cell per bucket of time, the darkest severity in it. Each stretch leads to its incidents.
 
-import { useGet } from "../../shared/load.ts";
+import { type Loaded, useGet } from "../../shared/load.ts";
 import { Failure, Waiting } from "../../shared/parts.tsx";
 import { href, setQuery } from "../../shared/router.ts";
 import { band, BANDS, severityWords, Shape } from "../../shared/severity.tsx";
@@ -15,16 +15,23 @@ const HOURS: [string, string][] = [
 ];
 const BUCKETS = 96;
 
-interface LanesProps {
-  monitors: Monitor[];
-  query: URLSearchParams;
+interface Asked {
+  lanes: Loaded<LanesAnswer>;
+  by: string;
+  hours: string;
+  dimensions: string[];
 }
 
-export function Lanes({ monitors, query }: LanesProps) {
-  const dimensions = [...new Set(monitors.flatMap((monitor) => monitor.dimensions))];
-  const by = query.get("by") ?? (monitors.length > 1 ? "monitor" : (dimensions[0] ?? "measure"));
+/** What the address chooses of them; without monitors there is nothing to ask yet. */
+export function useLanes(monitors: Monitor[] | undefined, query: URLSearchParams): Asked {
+  const dimensions = [...new Set(monitors?.flatMap((monitor) => monitor.dimensions))];
+  const by = query.get("by") ?? ((monitors?.length ?? 0) > 1 ? "monitor" : (dimensions[0] ?? "measure"));
   const hours = HOURS.some(([word]) => word === query.get("hours")) ? (query.get("hours") ?? "24") : "24";
-  const lanes = useGet<LanesAnswer>("lanes", { by, hours, buckets: BUCKETS }, ["incident"]);
+  const lanes = useGet<LanesAnswer>(monitors?.length ? "lanes" : null, { by, hours, buckets: BUCKETS }, ["incident"]);
+  return { lanes, by, hours, dimensions };
+}
+
+export function Lanes({ lanes, by, hours, dimensions }: Asked) {
   return (
     <section aria-labelledby="lanes">
       <div class="section-head">

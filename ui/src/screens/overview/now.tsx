@@ -2,14 +2,14 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import { useGet } from "../../shared/load.ts";
+import { type Loaded, useGet } from "../../shared/load.ts";
 import { count } from "../../shared/numbers.ts";
 import { Empty, Failure, Waiting } from "../../shared/parts.tsx";
 import { band, BANDS, isCertain, judged } from "../../shared/severity.tsx";
 import { useStatus } from "../../shared/status.tsx";
 import { duration, MINUTE } from "../../shared/time.ts";
 import type { Incident, Incidents, Source, Status } from "../../shared/types.ts";
-import { Row } from "../incidents/row.tsx";
+import { useRows } from "../incidents/row.tsx";
 
 /** Open ones that are not counted as wrong: small, slow, or below what pages anyone by default. */
 const WRONG_FROM = 70;
@@ -43,7 +43,7 @@ const worse = (one: Incident, other: Incident) =>
 
 export const useOpen = () => useGet<Incidents>("incidents", { state: "open", limit: 200 }, ["incident"]);
 
-export function Now({ open }: { open: ReturnType<typeof useOpen> }) {
+export function Now({ open }: { open: Loaded<Incidents> }) {
   if (open.error && !open.data) return <Failure error={open.error} retry={open.reload} />;
   if (!open.data) return <Waiting height={240} label="Asking for open incidents" />;
   return <Open incidents={open.data.incidents} />;
@@ -67,8 +67,10 @@ function Open({ incidents }: { incidents: Incident[] }) {
   );
 }
 
-export function Lately() {
-  const closed = useGet<Incidents>("incidents", { state: "closed", min_severity: WRONG_FROM, limit: LATELY }, ["incident"]);
+export const useClosed = () =>
+  useGet<Incidents>("incidents", { state: "closed", min_severity: WRONG_FROM, limit: LATELY }, ["incident"]);
+
+export function Lately({ closed }: { closed: Loaded<Incidents> }) {
   const held = useHeld(closed.data?.incidents ?? []);
   if (closed.error && !closed.data) return null; // said above
   return (
@@ -111,12 +113,11 @@ function useHeld(wanted: Incident[]): Held {
 }
 
 function Rows({ held }: { held: Held }) {
+  const rowOf = useRows();
   return (
     <div class="list" onPointerLeave={() => isRead() || held.adopt()}>
       <ol class="rows">
-        {held.rows.map((incident) => (
-          <Row key={incident.id} incident={incident} />
-        ))}
+        {held.rows.map((incident) => rowOf(incident))}
       </ol>
     </div>
   );
@@ -159,7 +160,9 @@ function Quiet({ small }: { small: number }) {
     <Empty>
       {small > 0
         ? `None of the ${count(judgedSeries, "series", "series")} that are judged is off enough to page anyone.`
-        : `All ${count(judgedSeries, "series", "series")} that are judged are as expected.`}{" "}
+        : judgedSeries > 0
+          ? `All ${count(judgedSeries, "series", "series")} that are judged are as expected.`
+          : "Nothing is out of the ordinary."}{" "}
       An incident shows here as soon as its window closes.
     </Empty>
   );

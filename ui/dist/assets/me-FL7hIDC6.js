@@ -1,1 +1,0 @@
-var e=`tidewatch-name`,t=()=>localStorage.getItem(e)??``,n=t=>t.trim()?localStorage.setItem(e,t.trim()):localStorage.removeItem(e),r=()=>t()?{by:t()}:{};export{t as n,n as r,r as t};
