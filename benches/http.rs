@@ -68,7 +68,7 @@ async fn measure(durability: &str, events: usize, senders: usize) {
         delivery: DeliveryPolicy::default(),
         threads: 2,
     };
-    let service = Service::start(config, surroundings, &|| None).await.expect("it starts");
+    let service = Service::start(config, None, surroundings, || None).await.expect("it starts");
     let url = format!("http://{}/v1/events?source=clicks", service.address);
     let stop = service.stopping();
     let running = tokio::spawn(service.run());

@@ -82,7 +82,10 @@ async fn rows(store: &dyn History, monitor: &str) -> BTreeMap<(i64, String), Row
     rows
 }
 
-fn values(rows: &BTreeMap<(i64, String), Row>) -> BTreeMap<&(i64, String), (u64, &Vec<Option<Cell>>)> {
+/// Events and cells.
+type Values<'a> = (u64, &'a Vec<Option<Cell>>);
+
+fn values(rows: &BTreeMap<(i64, String), Row>) -> BTreeMap<&(i64, String), Values<'_>> {
     rows.iter().map(|(key, (events, cells, _))| (key, (*events, cells))).collect()
 }
 

@@ -93,7 +93,9 @@ impl Desk {
 
 /// So many rows a second apart, which are few windows.
 fn quick_rows(range: std::ops::Range<i64>) -> String {
-    range.map(|index| format!("{},{}\n", START + index, index * index % 9_973)).collect()
+    let rows: Vec<String> =
+        range.map(|index| format!("{},{}\n", START + index, index * index % 9_973)).collect();
+    rows.concat()
 }
 
 fn row(index: i64) -> String {
@@ -230,7 +232,7 @@ fn files_that_were_cut_off_are_read_to_the_cut() {
     }
     // Of two files, the whole one is read.
     desk.put("a.csv", whole());
-    desk.put("b.csv", gzip(&text)[..15].to_vec());
+    desk.put("b.csv", &gzip(&text)[..15]);
     let (said, summary) = desk.backtest("[ab].csv");
     assert_eq!(counts(&summary), [1_000, 1_000, 0, 0], "{}", said.stderr);
     assert!(said.stderr.contains("`b.csv`: its gzip data is cut off; left out"), "{}", said.stderr);
@@ -327,7 +329,9 @@ fn junk_is_told_from_text() {
     assert!(said.code == Some(2) && said.stderr.contains("byte 1 is zero: it is no text"), "{}", said.stderr);
     // In the middle of a text it costs its lines.
     let lines = |range: std::ops::Range<i64>| -> String {
-        range.map(|index| format!("{{\"at\":{},\"value\":{index}}}\n", START + index)).collect()
+        let lines: Vec<String> =
+            range.map(|index| format!("{{\"at\":{},\"value\":{index}}}\n", START + index)).collect();
+        lines.concat()
     };
     let mut text = lines(0..20_000).into_bytes();
     text.extend(junk.iter().filter(|byte| **byte != b'\n'));

@@ -196,10 +196,13 @@ async fn post_all(address: String, bodies: Vec<String>, pause: Duration) {
     }
 }
 
+/// A frame and what late events made of it.
+type Kept = (Vec<u8>, Option<Vec<u8>>);
+
 /// Everything that is left of a run.
 #[derive(Debug, PartialEq)]
 struct Remains {
-    frames: BTreeMap<(String, i64, usize), (Vec<u8>, Option<Vec<u8>>)>,
+    frames: BTreeMap<(String, i64, usize), Kept>,
     incidents: BTreeMap<String, serde_json::Value>,
     outbox: Vec<(String, String)>,
     told: BTreeMap<String, Bytes>,

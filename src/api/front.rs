@@ -173,7 +173,7 @@ mod tests {
     async fn a_request_may_let_the_gate_close() {
         let handler = |Extension(pass): Extension<Pass>| async move {
             pass.let_go();
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
         };
         let (front, stop) = front(Router::new().route("/x", post(handler))).await;
         let front = Arc::new(front);

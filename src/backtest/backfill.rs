@@ -117,7 +117,7 @@ pub async fn prepare(
         match run.run(&store).await {
             // Left there under another configuration.
             Err(BacktestError::Restore(RestoreError::Reshaped { .. })) if !starts_afresh => {
-                starts_afresh = true
+                starts_afresh = true;
             }
             outcome => break (outcome?, store),
         }

@@ -7,7 +7,7 @@ use std::{
     fmt,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -103,7 +103,7 @@ impl Workbench {
     fn take(&self) -> Option<(String, BacktestOrder, CancellationToken)> {
         let mut jobs = self.jobs();
         let job = jobs.iter_mut().find(|job| job.order.is_some())?;
-        job.row.state = "running".to_owned();
+        "running".clone_into(&mut job.row.state);
         Some((job.row.id.clone(), job.order.take()?, job.stop.clone()))
     }
 
@@ -125,12 +125,12 @@ impl Workbench {
         let span = self.history.span(&monitor).await.map_err(|error| error.to_string())?;
         let (first, last) = span.ok_or("nothing is stored of it yet")?;
         let (first, length) = (first, (last.min(order.to_millis) - first).max(1) as f64);
-        let mut page_began = Instant::now();
+        let mut page_began = tokio::time::Instant::now();
         let told = |_: u64, through: i64| {
             self.set_progress(id, (through - first) as f64 / length);
             let pause = page_began.elapsed().min(PAUSE_MAX);
             let goes_on = !stopped();
-            page_began = Instant::now() + pause;
+            page_began = tokio::time::Instant::now() + pause;
             async move {
                 tokio::time::sleep(pause).await;
                 goes_on
@@ -164,7 +164,8 @@ impl Workbench {
         if !labels.is_empty() {
             // People confirm some incidents, not all: the others are not false for that.
             let review = Review::new(found, &labels, 0.0, severity).figures();
-            summary += &format!("; {} of {} confirmed incidents found", review.found, review.labels);
+            let more = format!("; {} of {} confirmed incidents found", review.found, review.labels);
+            summary.push_str(&more);
             result["confirmed"] = json!({ "labels": review.labels, "found": review.found });
         }
         let has_rules = !found.facts.rules.is_empty();
@@ -184,18 +185,18 @@ impl Workbench {
         let row = &mut job.row;
         match outcome {
             Ok(kept) => {
-                row.state = "done".to_owned();
+                "done".clone_into(&mut row.state);
                 row.progress = 1.0;
                 row.incidents = Some(kept.heard.len());
                 row.summary = Some(kept.summary.clone());
                 if let Err(error) = self.files.write(row, &kept) {
-                    row.state = "failed".to_owned();
+                    "failed".clone_into(&mut row.state);
                     row.error = Some(error.to_string());
                 }
             }
-            Err(why) if why.is_empty() => row.state = "stopped".to_owned(),
+            Err(why) if why.is_empty() => "stopped".clone_into(&mut row.state),
             Err(why) => {
-                row.state = "failed".to_owned();
+                "failed".clone_into(&mut row.state);
                 row.error = Some(why);
             }
         }

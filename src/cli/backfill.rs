@@ -1,9 +1,6 @@
 //! `tidewatch backfill`: history for a monitor that is to start trained, or that runs already.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -63,7 +60,7 @@ impl Handed {
 }
 
 pub(super) async fn backfill(arguments: BackfillArguments) -> anyhow::Result<()> {
-    let started = Instant::now();
+    let started = tokio::time::Instant::now();
     let until_millis = open::instant("--until", arguments.until.as_deref(), i64::MAX)?;
     if arguments.run.inputs.iter().any(|input| input == "-") {
         return Err(

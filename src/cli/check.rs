@@ -43,7 +43,7 @@ pub(super) async fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
         }
     }
     if arguments.online {
-        let failures = check_online(config).await;
+        let failures = Box::pin(check_online(config)).await;
         anyhow::ensure!(failures == 0, "{failures} parts cannot be used");
     }
     output::line("the configuration is valid");

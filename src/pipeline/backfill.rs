@@ -147,7 +147,7 @@ pub(super) async fn take_step(
     until_millis: i64,
 ) -> Result<BackfillProgress, BackfillError> {
     let name = monitor.spec.facts.monitor.clone();
-    let past = history.backlog(&name).await?.ok_or_else(|| BackfillError::NothingReady(name))?;
+    let past = history.backlog(&name).await?.ok_or(BackfillError::NothingReady(name))?;
     let Some(step) = next_step(monitor, history, &past, until_millis).await? else {
         return Ok(BackfillProgress::default());
     };
@@ -167,7 +167,7 @@ pub async fn backfill<S: Store + History>(
     mut told: impl FnMut(BackfillProgress),
 ) -> Result<(), BackfillError> {
     let name = spec.facts.monitor.clone();
-    let past = store.backlog(&name).await?.ok_or_else(|| BackfillError::NothingReady(name))?;
+    let past = store.backlog(&name).await?.ok_or(BackfillError::NothingReady(name))?;
     let mut monitor = restore_monitor(store, store, Arc::clone(&spec)).await?;
     while let Some(mut step) = next_step(&monitor, store, &past, until_millis).await? {
         store.backfill(&step).await?;

@@ -97,7 +97,7 @@ impl Corrections {
     }
 
     /// Start of the oldest window kept.
-    pub(super) fn from_millis(&self) -> Option<i64> {
+    pub(super) fn oldest_millis(&self) -> Option<i64> {
         self.kept.keys().next().copied()
     }
 

@@ -482,7 +482,7 @@ impl Monitor {
             frames: pending.frames,
             revisions: pending.revisions.into_values().collect(),
             correctable: self.corrections.take_unstored(),
-            correctable_from_millis: self.corrections.from_millis().unwrap_or(i64::MAX),
+            correctable_from_millis: self.corrections.oldest_millis().unwrap_or(i64::MAX),
             models: self.models.due_snapshots(&self.ledger),
             incidents: pending.incidents.into_values().collect(),
             milestones: pending.milestones,

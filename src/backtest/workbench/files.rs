@@ -61,7 +61,7 @@ impl Files {
             {
                 Ok(document) => rows.push(document.row),
                 Err(error) => {
-                    tracing::warn!(file = %path.display(), %error, "a kept backtest cannot be read")
+                    tracing::warn!(file = %path.display(), %error, "a kept backtest cannot be read");
                 }
             }
         }
