@@ -46,8 +46,9 @@ pub(super) struct ExportArguments {
 
 pub(super) async fn export(arguments: ExportArguments) -> anyhow::Result<()> {
     let config = open::config(&arguments.config)?;
-    let store = open::store(&config.store)?;
+    let store_config = config.store.clone();
     let (_, spec) = open::monitor(config, &arguments.monitor)?;
+    let store = open::store(&store_config)?;
     let mut range = HistoryRange {
         from_millis: open::instant("--from", arguments.from.as_deref(), i64::MIN)?,
         to_millis: open::instant("--to", arguments.to.as_deref(), i64::MAX)?,

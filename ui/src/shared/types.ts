@@ -88,6 +88,8 @@ export interface Related {
 
 export type Label = "confirmed" | "expected" | "false_alarm" | "new_normal";
 export type Scope = "incident" | "series" | "slice" | "measure" | "monitor";
+/** `retracted`: with what came late, none of its windows is anomalous. */
+export type IncidentState = "open" | "closed" | "retracted";
 export type IncidentKind = "deviation" | "minor" | "no_data" | "engine_trouble";
 
 /** An incident in a list, with what people did with it. */
@@ -95,7 +97,7 @@ export interface Incident {
   id: string;
   monitor: string;
   kind: IncidentKind;
-  state: "open" | "closed";
+  state: IncidentState;
   opened_at: string;
   closed_at: string | null;
   until: string;
@@ -113,6 +115,8 @@ export interface Incident {
   expected: number;
   actual: number;
   impact: Impact | null;
+  /** What late data made of it. */
+  revised?: { at: string; times: number; expected_before: number; actual_before: number } | null;
   summary: string;
   members: Member[];
   num_members: number;
@@ -202,7 +206,7 @@ export interface Observations {
 
 export interface PreviewedIncident {
   id: string;
-  state: "open" | "closed";
+  state: IncidentState;
   opened_at: string;
   severity: number;
   summary: string;

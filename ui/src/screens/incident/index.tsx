@@ -140,16 +140,21 @@ function Facts({ incident, monitor, peak, panel }: Omit<HeadProps, "doing"> & { 
   return (
     <ul class="facts">
       <li>
-        <b>{state}</b>
+        <b>{state === "retracted" ? "taken back" : state}</b>
         {state === "open"
           ? `, ${duration(Date.parse(incident.until) - Date.parse(incident.opened_at))} so far`
           : `, lasted ${duration(Date.parse(incident.until) - Date.parse(incident.opened_at))} until `}
-        {state === "closed" && (
+        {state !== "open" && (
           <Time at={incident.until} zone={zone}>
             {near(incident.until, incident.opened_at, zone)}
           </Time>
         )}
       </li>
+      {incident.revised && (
+        <li title="Events came late; the numbers are those known now">
+          late data revised it at <Time at={incident.revised.at} zone={zone}>{near(incident.revised.at, incident.opened_at, zone)}</Time>
+        </li>
+      )}
       {after >= 0 && <li title="From the start of the first anomalous window to when it was opened">found after {duration(after)}</li>}
       {!isCertain(incident) && (
         <li class="track">

@@ -12,6 +12,8 @@ const WHAT: Record<string, string> = {
   recovered: "back to normal",
   resumed: "off again",
   closed: "closed",
+  revised: "revised by late data",
+  retracted: "taken back: with late data nothing was off",
   acknowledge: "acknowledged",
   assign: "assigned to",
   mute: "muted",

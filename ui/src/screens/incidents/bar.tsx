@@ -21,6 +21,7 @@ const STATES: [string, string][] = [
   ["", "any state"],
   ["open", "open"],
   ["closed", "closed"],
+  ["retracted", "taken back"],
 ];
 const KINDS: [string, string][] = [
   ["", "every kind"],

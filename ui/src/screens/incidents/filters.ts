@@ -17,7 +17,7 @@ export const SPANS: Record<string, { title: string; millis: number }> = {
 
 export interface Filters {
   severity: number;
-  state: "" | "open" | "closed";
+  state: "" | "open" | "closed" | "retracted";
   monitor: string;
   measure: string;
   kind: string;
@@ -38,7 +38,7 @@ export function filtersOf(query: URLSearchParams): Filters {
   const last = query.get("last") ?? "";
   return {
     severity: Number.isFinite(severity) ? Math.min(100, Math.max(0, Math.round(severity))) : SEVERITY_FROM,
-    state: state === "open" || state === "closed" ? state : "",
+    state: state === "open" || state === "closed" || state === "retracted" ? state : "",
     monitor: query.get("monitor") ?? "",
     measure: query.get("measure") ?? "",
     kind: query.get("kind") ?? "",
