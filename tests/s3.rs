@@ -176,7 +176,7 @@ async fn late_objects_revise_windows_within_the_correction_period() {
         Bucket::shared().put(&[(format!("{}/{name}", folder(back)), body.as_bytes(), None)]);
     };
     (3..=6).for_each(|back| put(back, "a.json", 100));
-    let keys = "url = \"s3://shop/corrected/{{yyyyMMdd}}/{{HHmm}}/\"\nstart = \"6h\"";
+    let keys = "url = \"s3://shop/corrected/{{yyyyMMdd}}/{{HHmm}}/\"\nstart = \"7h\"";
     let mut service = Service::with(keys, "interval = \"10m\"\ncorrection_period = \"6h\"");
     service.until_events(400).await;
     // Five hours old: beyond the hour that is the default without `correction_period`.

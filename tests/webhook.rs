@@ -79,7 +79,7 @@ async fn an_alert_arrives_as_documented_and_its_signature_holds() {
                 "measure": "orders", "direction": "drop", "slices": [{"country": "DE"}], "share": 0.93,
                 "expected": 120.0, "actual": 14.0,
                 "impact": {"value": -106.0, "lower": -120.0, "upper": -90.0, "unit": "orders", "money": null},
-                "broken_step": null, "contributions": {}, "related": [], "unknown_cause": 1.0, "merged_into": null,
+                "broken_step": null, "contributions": {}, "related": [], "revised": null, "unknown_cause": 1.0, "merged_into": null,
                 "summary": "orders 88 % below expected in country DE", "members": [], "num_members": 1,
             },
         })
