@@ -37,7 +37,7 @@ pub(super) struct BinWire {
     tag = "incidents",
     params(
         ("monitor" = Option<String>, Query, description = "Only of this monitor"),
-        ("state" = Option<String>, Query, description = "Only `open` or only `closed` ones"),
+        ("state" = Option<String>, Query, description = "Only `open`, `closed` or `retracted` ones"),
         ("kind" = Option<String>, Query, description = "Only `deviation`, `minor`, `no_data` or `engine_trouble`"),
         ("min_severity" = Option<f64>, Query, minimum = 0, maximum = 100,
             description = "Only with at least this peak severity"),
